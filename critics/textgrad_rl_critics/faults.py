@@ -1,0 +1,115 @@
+"""Faults: whose it is when a case cannot be judged, and what then happens to it.
+
+    policy fault   the model under training gave something unusable: lowest score, its reason is the critique
+    critic fault   the judge, or the machinery below, failed: unscored, out of every mean, counted; its reason stands
+                   in the place of the critique, and is advice to nobody: check ``fault`` before using it
+
+A critic fault never turns into a score: that would train the policy on the judge's trouble.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from textgrad_rl_graphs.feedback import Case, Feedback
+from textgrad_rl_graphs.trace import Failure, producers_of
+from textgrad_rl_graphs.value import Value
+
+_LOG = logging.getLogger(__name__)
+_ALARM_SHARE = 0.05
+_ALARM_COUNT = 3
+
+
+class CriticFaultWarning(UserWarning):
+    """More than 5 % of the cases of one call, and at least 3, could not be judged."""
+
+
+def policy_fault(case: Case) -> str | None:
+    """Return why the answer is unusable: a failed run, an empty or a truncated output; None when it can be judged.
+
+    Truncated means that the LLM call that produced the target ended with ``"length"``; Functions that have a single
+    producer are looked through.
+
+    >>> from textgrad_rl_graphs.graph import Graph
+    >>> from textgrad_rl_graphs.trace import Trace
+    >>> from textgrad_rl_graphs.types import Example
+    >>> trace = Trace(Graph(), "example")
+    >>> policy_fault(Case(Example({"question": "1 + 1?"}), trace, Value(" ", key="v", name="output", trace=trace)))
+    'The response is empty.'
+    """
+    failure = case.trace.failure if case.target is None else None
+    if failure is not None:
+        return f"The run failed in {failure.where}: {failure.reason}" if failure.kind == "policy" else None
+    if case.target is None or not case.text.strip():
+        return "The response is empty."
+    return "The response was cut off at the token limit." if _is_truncated(case.target) else None
+
+
+def _is_truncated(target: Value) -> bool:
+    """Whether the LLM call behind a value ran into its token limit."""
+    call = target.call
+    while call is not None and call.completion is None:
+        producers = producers_of(call)
+        call = producers[0] if len(producers) == 1 else None
+    return call is not None and call.completion is not None and call.completion.finish_reason == "length"
+
+
+def infrastructure_fault(case: Case) -> Failure | None:
+    """Return the failure of a run that no model is to blame for, e.g. a server that was down."""
+    failure = case.trace.failure
+    return failure if case.target is None and failure is not None and failure.kind == "infrastructure" else None
+
+
+def fault_feedback(case: Case, lowest: float) -> Feedback | Failure | None:
+    """Return the feedback on a case that no critic needs to see, None for all others.
+
+    Args:
+        case: the case.
+        lowest: the lowest score of the critic, given to policy faults.
+    """
+    if (failure := infrastructure_fault(case)) is not None:
+        return failure
+    reason = policy_fault(case)
+    return None if reason is None else policy_feedback(reason, lowest)
+
+
+def policy_feedback(reason: str, lowest: float) -> Feedback:
+    """Return what an unusable answer gets: the lowest score, and the reason as critique."""
+    return Feedback(score=lowest, correct=False, critique=reason, fault="policy")
+
+
+def critic_feedback(reason: str) -> Feedback:
+    """Return what a case gets whose judge failed: no score, and the reason."""
+    return Feedback(score=None, critique=reason, fault="critic")
+
+
+def first_fault(parts: Iterable[Feedback], lowest: float) -> Feedback | None:
+    """Return the fault of a case judged by several critics: a critic's before the policy's; None without any."""
+    faults = [part for part in parts if part.fault is not None]
+    for part in faults:
+        if part.fault == "critic":
+            return critic_feedback(part.critique)
+    return policy_feedback(faults[0].critique, lowest) if faults else None
+
+
+def unscored(judged: Sequence[Feedback | Failure], *, critic: str) -> list[Feedback]:
+    """Replace failures by unscored feedback with their reason, and log the reasons, each once with its count."""
+    reasons = Counter(f"{item.where}: {item.reason}" for item in judged if isinstance(item, Failure))
+    for reason, count in reasons.items():
+        _LOG.warning("critic %s: %d of %d cases unscored: %s", critic, count, len(judged), reason)
+    return [critic_feedback(f"{item.where}: {item.reason}") if isinstance(item, Failure) else item for item in judged]
+
+
+def alarm(critic: str, feedback: Sequence[Feedback]) -> None:
+    """Warn when more than 5 % of the cases, and at least 3, are critic faults or lost their critique to one."""
+    lost = sum(item.fault == "critic" or item.components.get("critique_failed", 0) > 0 for item in feedback)
+    if lost >= _ALARM_COUNT and lost > _ALARM_SHARE * len(feedback):
+        warnings.warn(
+            f"the critic {critic} could not judge {lost} of {len(feedback)} cases: they are left out of the means, or "
+            f"have no critique of their own; the log of {__name__!r} has the reasons",
+            CriticFaultWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,104 @@
+"""The preset of semantic reward shaping: similarity, correctness and format in one score, no model call."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import final
+
+from textgrad_rl_critics.critic import Critic, assess, check
+from textgrad_rl_critics.encoder import Encoder
+from textgrad_rl_critics.faults import first_fault
+from textgrad_rl_critics.guards import Guards
+from textgrad_rl_critics.indicative import indicative_text
+from textgrad_rl_critics.similarity import SemanticSimilarity
+from textgrad_rl_critics.spans import has_final_answer
+from textgrad_rl_critics.verifier import Verifier
+from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_graphs.feedback import Case, Feedback
+from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.trace import Failure
+from textgrad_rl_graphs.types import Example
+
+
+@final
+class Semantic(Critic):
+    """Semantic reward shaping: similarity, correctness and format in one score.
+
+    From https://arxiv.org/abs/2509.13081, which leaves the weights open::
+
+        score = w_similarity * similarity + w_correctness * correctness + w_format * format
+
+    Similarity is :class:`~textgrad_rl_critics.similarity.SemanticSimilarity`, guards included. The three parts stand
+    apart in ``components``, beside those of the similarity. The verdict is the verifier's.
+
+    Args:
+        encoder: its name, or an object with ``encode``.
+        weights: of similarity, correctness and format, none negative. In our default correctness
+            outweighs the rest, so that no wrong answer is above a right one: similarity without the
+            correctness part is no reward for mathematics (cosine AUROC of right against wrong GSM8K solutions: 0.66).
+        verifier: who decides what is correct; exact match of the final answer by default.
+        format: a regular expression to be found in the response, or ``text -> bool | float``; by default the response
+            has a final answer (``Answer: ...``).
+        guards: as in SemanticSimilarity.
+        threshold: as in SemanticSimilarity.
+        name: how records call it.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Encoder = "hf:sentence-transformers/all-MiniLM-L6-v2",
+        *,
+        weights: tuple[float, float, float] = (0.3, 0.6, 0.1),
+        verifier: AnyCritic | None = None,
+        format: str | Callable[[str], bool | float] = has_final_answer,
+        guards: Guards | None = None,
+        threshold: float = 0.7,
+        name: str = "semantic",
+    ) -> None:
+        if len(weights) != 3 or not all(0 <= weight < float("inf") for weight in weights):
+            raise ConfigError(f"weights are those of similarity, correctness and format, each >= 0, got {weights}")
+        self.weights = weights
+        self.similarity = SemanticSimilarity(encoder, guards=guards, threshold=threshold)
+        self.verifier = verifier or Verifier()
+        self.format = _matches(format) if isinstance(format, str) else format
+        self.name = name
+
+    def check(self, examples: Iterable[Example]) -> None:
+        check([self.similarity, self.verifier], examples)
+
+    async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
+        similar, verdicts = await asyncio.gather(
+            self.similarity.assess(cases, critiques=critiques), assess(self.verifier, cases, critiques=False)
+        )
+        rows = zip(cases, similar, verdicts, strict=True)
+        return [self._sum(case, close, verdict, critiques) for case, close, verdict in rows]
+
+    def _sum(self, case: Case, close: Feedback, verdict: Feedback, critiques: bool) -> Feedback:
+        if (fault := first_fault((close, verdict), self.lowest)) is not None:
+            return replace(fault, usage=verdict.usage)
+        if verdict.score is None or close.score is None:
+            return Feedback(score=None, correct=verdict.correct, usage=verdict.usage)
+        form = float(self.format(case.text))
+        parts = {"similarity": close.score, "correctness": verdict.score, "format": form}
+        return Feedback(
+            score=sum(weight * part for weight, part in zip(self.weights, parts.values(), strict=True)),
+            correct=verdict.correct,
+            critique=_say(verdict.correct, form, close.critique) if critiques else "",
+            sees=close.sees,
+            components={**parts, **close.components},
+            usage=verdict.usage,
+        )
+
+
+def _say(correct: bool | None, form: float, absent: str) -> str:
+    """Join the verdict, what is wrong with the form, and what the explanation leaves out."""
+    unformed = "" if form >= 1 else "The response does not end in a final answer of the required form."
+    return " ".join(part for part in (indicative_text(correct), unformed, absent) if part)
+
+
+def _matches(pattern: str) -> Callable[[str], bool]:
+    compiled = re.compile(pattern, re.MULTILINE)
+    return lambda text: compiled.search(text) is not None

@@ -1,0 +1,100 @@
+"""The rule-based critic: a Python function says how right an answer is."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, final
+
+from textgrad_rl_critics.critic import Critic
+from textgrad_rl_critics.faults import policy_feedback
+from textgrad_rl_critics.scorers import exact_match
+from textgrad_rl_graphs.errors import ConfigError, DataError, PolicyFaultError
+from textgrad_rl_graphs.feedback import Case, Feedback
+from textgrad_rl_graphs.trace import Failure
+from textgrad_rl_graphs.types import Example
+
+
+@final
+class Verifier(Critic):
+    """Scores with a function of the response and its example; correct means a score of at least 1.
+
+    Args:
+        fn: ``(text, example) -> bool | float``, plain or ``async``; ``exact_match()`` when None. It may raise
+            PolicyFaultError for an answer that cannot be read; DataError is raised on; any other exception leaves the
+            case unscored. If it has a ``check(example)``, that is asked before anything is paid.
+        name: how records call it, the function's name by default.
+        lowest: the lowest score of ``fn``.
+
+    Raises:
+        ConfigError: when ``fn`` does not take two positional arguments.
+
+    >>> from textgrad_rl_graphs.graph import Graph
+    >>> from textgrad_rl_graphs.trace import Trace
+    >>> from textgrad_rl_graphs.value import Value
+    >>> trace = Trace(Graph(), "example")
+    >>> response = Value("6 * 7 = 42. Answer: 42", key="v", name="output", trace=trace)
+    >>> case = Case(Example({"question": "6 * 7?"}, answer="42"), trace, response)
+    >>> Verifier().critique([case])[0].correct
+    True
+    >>> Verifier(lambda text, example: len(text) / 44).critique([case])[0].score
+    0.5
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[str, Example], float | bool | Awaitable[float | bool]] | None = None,
+        *,
+        name: str | None = None,
+        lowest: float = 0.0,
+    ) -> None:
+        self.fn: Any = exact_match() if fn is None else fn
+        _check_signature(self.fn)
+        self.name = name or str(getattr(self.fn, "__name__", type(self.fn).__name__))
+        self.lowest = lowest
+
+    def check(self, examples: Iterable[Example]) -> None:
+        if (check := getattr(self.fn, "check", None)) is not None:
+            for example in examples:
+                check(example)
+
+    async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
+        return await asyncio.gather(*(self._judge(case) for case in cases))
+
+    async def _judge(self, case: Case) -> Feedback | Failure:
+        try:
+            result = self.fn(case.text, case.example)
+            score = float(await result if inspect.isawaitable(result) else result)
+        except DataError:
+            raise
+        except PolicyFaultError as error:
+            return policy_feedback(str(error), self.lowest)
+        except Exception as error:
+            return Failure(self.name, _reason(error))
+        if not math.isfinite(score) or score < self.lowest:
+            return Failure(self.name, f"the score is {score}, not a number >= lowest={self.lowest}")
+        return Feedback(score=score, correct=score >= 1.0)
+
+
+def _check_signature(fn: Any) -> None:
+    """Refuse what cannot be called with two arguments, e.g. ``exact_match`` instead of ``exact_match()``."""
+    try:
+        inspect.signature(fn).bind("", None)
+    except TypeError as error:
+        name = getattr(fn, "__name__", repr(fn))
+        raise ConfigError(
+            f"Verifier(fn) needs a function (text, example) -> bool | float, and {name} cannot be called so: {error}. "
+            "The ready-made ones are made by a call: exact_match(), reasoning_gym('chain_sum'), math_verify()"
+        ) from error
+    except ValueError:  # a builtin without a signature
+        return
+
+
+def _reason(error: Exception) -> str:
+    """Say what was raised, and in which line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" (line {frames[-1].lineno} of {frames[-1].name}: {frames[-1].line})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -1,0 +1,73 @@
+"""Graphs of language-model calls, textual gradients and records. No torch, no network.
+
+Users import these names from ``textgrad_rl`` or ``textgrad_rl.graphs``.
+"""
+
+from textgrad_rl_graphs.backward import abackward, backward
+from textgrad_rl_graphs.errors import (
+    ConfigError,
+    DataError,
+    GraphError,
+    MissingPackageError,
+    ModelError,
+    ParseError,
+    PolicyFaultError,
+    RecordsError,
+    TemplateError,
+    TextGradRLError,
+    UnknownNameError,
+)
+from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.gradient import Gradients, Note, TextGradient
+from textgrad_rl_graphs.graph import Graph, join
+from textgrad_rl_graphs.model import Model
+from textgrad_rl_graphs.node import LLM, Function
+from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.refine import Refine, Refinement, arefine, refine
+from textgrad_rl_graphs.session import Session
+from textgrad_rl_graphs.trace import Call, Failure, Trace
+from textgrad_rl_graphs.types import Completion, Example, Message, Request, Sampling, Usage
+from textgrad_rl_graphs.value import Value
+
+__all__ = [
+    "Call",
+    "Case",
+    "Completion",
+    "ConfigError",
+    "Critic",
+    "DataError",
+    "Example",
+    "Failure",
+    "Feedback",
+    "Function",
+    "Gradients",
+    "Graph",
+    "GraphError",
+    "LLM",
+    "Message",
+    "MissingPackageError",
+    "Model",
+    "ModelError",
+    "Note",
+    "ParseError",
+    "PolicyFaultError",
+    "Prompt",
+    "RecordsError",
+    "Refine",
+    "Refinement",
+    "Request",
+    "Sampling",
+    "Session",
+    "TemplateError",
+    "TextGradRLError",
+    "TextGradient",
+    "Trace",
+    "UnknownNameError",
+    "Usage",
+    "Value",
+    "abackward",
+    "arefine",
+    "backward",
+    "join",
+    "refine",
+]

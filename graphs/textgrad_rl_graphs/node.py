@@ -1,0 +1,305 @@
+"""Nodes: what a graph is made of. An LLM asks a model, a Function runs Python.
+
+Left out so far: typed outputs, images, and a critic attached to a node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal, final
+
+from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError, PolicyFaultError
+from textgrad_rl_graphs.hashing import digest
+from textgrad_rl_graphs.model import Model
+from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.session import ask, perform
+from textgrad_rl_graphs.sync import in_thread
+from textgrad_rl_graphs.template import fill
+from textgrad_rl_graphs.trace import Call, Failure, Trace
+from textgrad_rl_graphs.types import Completion, Message, Request, Sampling
+from textgrad_rl_graphs.value import Value
+
+Backward = Literal["pass", "explain"] | Callable[[Call, str], Mapping[str, str]]
+Effects = Literal["none", "repeatable", "once"]
+
+CURRENT_TRACE: ContextVar[Trace | None] = ContextVar("textgrad_rl_trace", default=None)
+
+
+class NodeFailedError(GraphError):
+    """A node could not produce its value; carries the Failure that the trace records."""
+
+    def __init__(self, failure: Failure) -> None:
+        """Keep the failure."""
+        super().__init__(f"{failure.where}: {failure.reason}")
+        self.failure = failure
+
+
+@final
+class LLM:
+    """A node that asks a model.
+
+    Args:
+        model: a Model; a Policy makes its weights parameters of the graph.
+        system: the system message: a ``str`` is frozen, a :class:`Prompt` is trainable.
+        template: the user message, with ``{name}`` for every input of the call; ``str`` or :class:`Prompt`.
+        sampling: how answers are drawn.
+        demos: worked examples shown before the question: pairs of (inputs of the template, answer).
+        describe: its role in the program, shown to the models that write feedback.
+
+    Calling it inside ``Graph.forward`` with the template's inputs (Values, or plain data as constants) gives a Value.
+    ``history=`` takes the Value of an earlier LLM call and continues that conversation, token by token as sampled.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        system: str | Prompt | None = None,
+        template: str | Prompt = "{question}",
+        sampling: Sampling | None = None,
+        demos: Sequence[tuple[Mapping[str, str], str]] = (),
+        describe: str = "",
+    ) -> None:
+        """Keep the parts; nothing is loaded or called."""
+        if not hasattr(model, "complete"):
+            raise ConfigError(
+                f"LLM(model=...) needs a model, got {model!r}; load one with textgrad_rl.load_model(name)"
+            )
+        self.model = model
+        self.system = system
+        self.template = template
+        self.sampling = sampling or Sampling()
+        self.demos = tuple(demos)
+        self.describe = describe
+
+    def prompts(self) -> dict[str, Prompt]:
+        """Return its trainable texts by the name of their place: ``system``, ``template``."""
+        places = {"system": self.system, "template": self.template}
+        return {name: text for name, text in places.items() if isinstance(text, Prompt)}
+
+    async def __call__(self, *, history: Value | None = None, **inputs: Any) -> Value:
+        """Ask the model; see the class for the inputs."""
+        trace = current_trace("an LLM node")
+        path = trace.graph.path_of(self)
+        values = as_values(trace, path, inputs)
+        reads = values if history is None else {**values, "history": own_value(trace, path, "history", history)}
+        version = digest(*(prompt.version for prompt in self.prompts().values())) if self.prompts() else ""
+        call = trace.open_call(self, path, reads, version)
+        call.messages = self.messages(values, history, where=path)
+        replaced = recorded = None
+        if trace.replay is not None:
+            replaced = trace.replay.responses.get(call.key)
+            recorded = trace.replay.source.calls.get(call.key)
+        if replaced is not None:
+            call.refined = True
+            return _finish(call, replaced, trace, key=digest(call.key, "refined", replaced.text))
+        if recorded is not None and recorded.completion is not None:
+            trace.replayed += 1
+            call.refined = recorded.refined
+            key = recorded.output.key if recorded.output is not None else call.key
+            return _finish(call, recorded.completion, trace, key=key)
+        request = Request(
+            messages=call.messages,
+            sampling=self.sampling,
+            seed=trace.seed_for(call.key, "solve"),
+            history_ids=_history_ids(history, self.model),
+        )
+        trace.live += 1
+        try:
+            completion = await ask(self.model, request)
+        except ModelError as error:
+            raise NodeFailedError(Failure(path, f"the model {self.model.name} failed: {error}")) from error
+        return _finish(call, completion, trace, key=call.key)
+
+    def messages(self, values: Mapping[str, Value], history: Value | None = None, *, where: str) -> tuple[Message, ...]:
+        """Render the conversation for given inputs."""
+        template = text_of(self.template)
+        user = Message("user", fill(template, {name: value.text for name, value in values.items()}, where=where))
+        if history is not None:
+            if history.call is None or history.call.completion is None:
+                raise GraphError(f"{where}: history= takes the Value of an LLM call, got {history!r}")
+            return (*history.call.messages, Message("assistant", history.text), user)
+        system = () if self.system is None else (Message("system", text_of(self.system)),)
+        demos = (
+            message
+            for demo, answer in self.demos
+            for message in (Message("user", fill(template, demo, where=f"{where} demo")), Message("assistant", answer))
+        )
+        return (*system, *demos, user)
+
+
+@final
+class Function:
+    """A node that runs Python: a tool, a simulator, a solver.
+
+    Args:
+        function: called with the data of its inputs; plain or ``async``. What it raises fails the run as a fault of
+            the policy, with the traceback cut to the function's own frames.
+        describe: what it does, in words, for the models that write feedback.
+        backward: how a critique of its output reaches its inputs. ``"pass"`` hands it on unchanged, ``"explain"``
+            lets the backward model translate it, a callable ``(call, critique) -> {input name: critique}`` decides.
+        effects: ``"none"`` (same inputs, same output, nothing else happens), ``"repeatable"`` (may run again) or
+            ``"once"`` (the default: must never be repeated, so refinements stop before it).
+        timeout_s: seconds after which it counts as failed; such a function runs in a thread.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        describe: str = "",
+        backward: Backward = "pass",
+        effects: Effects = "once",
+        timeout_s: float | None = None,
+    ) -> None:
+        """Check the settings; the function is not called."""
+        if not callable(function):
+            raise ConfigError(f"Function(...) needs a callable, got {function!r}")
+        if effects not in ("none", "repeatable", "once"):
+            raise ConfigError(f"effects is 'none', 'repeatable' or 'once', got {effects!r}")
+        if not callable(backward) and backward not in ("pass", "explain"):
+            raise ConfigError(f"backward is 'pass', 'explain' or a callable, got {backward!r}")
+        self.function = function
+        self.describe = describe or (inspect.getdoc(function) or "").split("\n")[0]
+        self.backward = backward
+        self.effects = effects
+        self.timeout_s = timeout_s
+        self.is_async = inspect.iscoroutinefunction(function)
+        try:
+            self._signature: inspect.Signature | None = inspect.signature(function)
+        except ValueError:  # some functions written in C have none
+            self._signature = None
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Value:
+        """Run the function on the data of the inputs and return its result as a Value."""
+        trace = current_trace("a Function node")
+        path = trace.graph.path_of(self)
+        names = {f"arg{index}": value for index, value in enumerate(args)}
+        values = as_values(trace, path, {**names, **kwargs})
+        call = trace.open_call(self, path, values, "")
+        recorded = None if trace.replay is None else trace.replay.source.calls.get(call.key)
+        if recorded is not None and recorded.output is not None:
+            trace.replayed += 1
+            call.output = Value(recorded.output.data, key=recorded.output.key, name=path, trace=trace, call=call)
+            return call.output
+        if trace.replay is not None and self.effects == "once":
+            reason = "its effects may happen only once, and the refinement changed its inputs; set effects= if not so"
+            raise NodeFailedError(Failure(path, reason))
+        positional = [values[name].data for name in names]
+        named = {name: values[name].data for name in kwargs}
+        try:
+            if self._signature is not None:
+                self._signature.bind(*positional, **named)
+        except TypeError as error:  # a mistake of the program; what the function raises is the policy's
+            raise GraphError(
+                f"{path}: the function takes {self._signature}, and the call does not fit: {error}"
+            ) from None
+        trace.live += 1
+        if self.effects == "none":
+            data = await self._run(path, positional, named)
+        else:
+            data = await perform(digest("effect", trace.id, call.key), lambda: self._run(path, positional, named))
+        call.output = Value(data, key=call.key, name=path, trace=trace, call=call)
+        return call.output
+
+    async def _run(self, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run it, turning what it raises into a failure of the policy."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                if self.timeout_s is None or self.is_async:
+                    result = self.function(*args, **kwargs)
+                else:
+                    result = await in_thread(self.function, *args, **kwargs)
+                return await result if inspect.isawaitable(result) else result
+        except TimeoutError as error:
+            limit = "" if self.timeout_s is None else f" (limit {self.timeout_s} s)"
+            raise NodeFailedError(Failure(path, f"it ran out of time{limit}", "policy")) from error
+        except NodeFailedError:
+            raise
+        except PolicyFaultError as error:
+            raise NodeFailedError(Failure(path, str(error), "policy")) from error
+        except Exception as error:
+            raise NodeFailedError(Failure(path, _own_frames(error), "policy")) from error
+
+
+Node = LLM | Function
+
+
+def current_trace(what: str) -> Trace:
+    """Return the run this coroutine belongs to."""
+    trace = CURRENT_TRACE.get()
+    if trace is None:
+        raise GraphError(f"{what} was called outside of a run; call it inside Graph.forward and use graph.run(inputs)")
+    return trace
+
+
+def own_value(trace: Trace, path: str, name: str, value: Value) -> Value:
+    """Return the value if it belongs to the run, else raise."""
+    if value.trace is not trace:
+        raise GraphError(
+            f"{path}: the input {name!r} is a Value of another run ({value.trace.id}); Values live in one run only. "
+            "Pass value.text to use its content as a constant."
+        )
+    return value
+
+
+def as_values(trace: Trace, path: str, inputs: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the inputs as Values; plain data becomes a constant, identified by its content."""
+    return {
+        name: own_value(trace, path, name, data) if isinstance(data, Value) else constant(trace, name, data)
+        for name, data in inputs.items()
+    }
+
+
+def constant(trace: Trace, name: str, data: Any) -> Value:
+    """Return a Value without a producer; a coroutine is refused, since its ``await`` was forgotten."""
+    if inspect.isawaitable(data):
+        if inspect.iscoroutine(data):
+            data.close()
+        raise GraphError(f"the input {name!r} is a coroutine: write 'await' before the node call that makes it")
+    parts = data.values() if isinstance(data, Mapping) else data if isinstance(data, list | tuple | set) else ()
+    if any(isinstance(part, Value) for part in parts):
+        raise GraphError(
+            f"the input {name!r} is a {type(data).__name__} of Values, which would lose where they came from; pass "
+            "each as an input of its own, e.g. self.node(*values)"
+        )
+    value = Value(data, key="", name=name, trace=trace)
+    value.key = digest("constant", name, type(data).__name__, value.text)
+    return value
+
+
+def text_of(text: str | Prompt) -> str:
+    """Return the text of a frozen or trainable string."""
+    return text.text if isinstance(text, Prompt) else text
+
+
+def _finish(call: Call, completion: Completion, trace: Trace, *, key: str) -> Value:
+    call.completion = completion
+    call.output = Value(completion.text, key=key, name=call.path, trace=trace, call=call)
+    return call.output
+
+
+def _history_ids(history: Value | None, model: Model) -> tuple[int, ...]:
+    """Return the tokens of the conversation so far, where this model sampled them in this very conversation."""
+    if history is None or history.call is None or history.call.completion is None:
+        return ()
+    node = history.call.node
+    if history.call.refined or not isinstance(node, LLM) or node.model is not model:
+        return ()  # a refinement was sampled in another context; another model has other tokens
+    return history.call.completion.prompt_ids + history.call.completion.output_ids
+
+
+def _own_frames(error: Exception) -> str:
+    """Format an exception without the frames of this library."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent != Path(__file__).parent
+    ]
+    lines = [f"  line {frame.lineno} of {frame.name}: {frame.line}" for frame in frames[-5:]]
+    return "\n".join([f"it raised {type(error).__name__}: {error}", *lines])

@@ -1,0 +1,17 @@
+"""How the loop talks to models: one small object per role, with ``render`` (messages) and ``parse`` (the answer).
+
+    critique   judge a response                          -> Verdict
+    refine     rewrite a response as its critique says   -> text
+    backward   turn a critique into feedback on causes   -> feedback per prompt and input
+    rewrite    improve a prompt with its feedback        -> text
+
+Each speaks two dialects: ``"json"`` for models that follow schemas, ``"plain"`` for small local ones.
+"""
+
+from textgrad_rl_graphs.roles.backward import BackwardRole, Cause
+from textgrad_rl_graphs.roles.consult import Consultation, consult
+from textgrad_rl_graphs.roles.critique import CritiqueRole, Verdict
+from textgrad_rl_graphs.roles.refine import RefineRole
+from textgrad_rl_graphs.roles.rewrite import RewriteRole
+
+__all__ = ["BackwardRole", "Cause", "Consultation", "CritiqueRole", "RefineRole", "RewriteRole", "Verdict", "consult"]

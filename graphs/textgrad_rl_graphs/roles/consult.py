@@ -1,0 +1,62 @@
+"""Ask a model in a role until its answer can be read, a bounded number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from textgrad_rl_graphs.errors import ParseError
+from textgrad_rl_graphs.model import Model
+from textgrad_rl_graphs.session import ask
+from textgrad_rl_graphs.types import Completion, Message, Request, Role, Sampling, Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation(Generic[T]):
+    """A parsed answer, the completion it came from, and what all attempts cost."""
+
+    result: T
+    completion: Completion
+    usage: Usage
+    attempts: int
+
+
+async def consult(
+    model: Model,
+    role: Role,
+    messages: tuple[Message, ...],
+    parse: Callable[[str], T],
+    *,
+    seed_for: Callable[[int], int],
+    sampling: Sampling,
+    retries: int = 2,
+) -> Consultation[T]:
+    """Ask until ``parse`` succeeds, each attempt with a seed of its own.
+
+    Args:
+        model: whom to ask.
+        role: what the request is for.
+        messages: the rendered question.
+        parse: reads an answer; raises ParseError.
+        seed_for: attempt number -> seed.
+        sampling: how answers are drawn.
+        retries: further attempts after an unreadable answer.
+
+    Raises:
+        ParseError: when no attempt could be read; names the last answer.
+        ModelError: from the model, at once.
+    """
+    usage = Usage()
+    problem = ""
+    for attempt in range(retries + 1):
+        request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role)
+        completion = await ask(model, request)
+        usage += completion.usage
+        try:
+            return Consultation(parse(completion.text), completion, usage, attempt + 1)
+        except ParseError as error:
+            problem = str(error)
+    raise ParseError(f"{model.name} gave no readable {role} answer in {retries + 1} attempts: {problem}")

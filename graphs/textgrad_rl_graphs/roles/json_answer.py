@@ -1,0 +1,55 @@
+"""Read the JSON object in a model's answer, whatever stands around it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from textgrad_rl_graphs.errors import ParseError
+
+_DECODER = json.JSONDecoder(strict=False)
+_START = re.compile(r'\{\s*["}]')
+_MAX_FAILED_STARTS = 1000
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the last JSON object of a text that is not part of another one.
+
+    Raises:
+        ParseError: when there is none.
+
+    >>> json_object('Sure! ```json {"verdict": "wrong"} ```')
+    {'verdict': 'wrong'}
+    """
+    found: dict[str, Any] | None = None
+    match = _START.search(text)
+    failed = 0
+    while match is not None and failed < _MAX_FAILED_STARTS:  # each may read the whole text
+        try:
+            found, end = _DECODER.raw_decode(text, match.start())
+        except (json.JSONDecodeError, RecursionError):
+            end = match.start() + 1
+            failed += 1
+        match = _START.search(text, end)
+    if found is None:
+        raise ParseError(f"no JSON object in the answer {shorten(text)!r}")
+    return found
+
+
+def json_text(answer: dict[str, Any], name: str) -> str:
+    """Return a field that has to be text.
+
+    Raises:
+        ParseError: when it is missing or of another type.
+    """
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise ParseError(f"the answer's field {name!r} is {value!r}, not text")
+    return value.strip()
+
+
+def shorten(text: str, limit: int = 200) -> str:
+    """Return the text, its middle cut out if it is longer than ``limit`` characters."""
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]} ... {text[-half:]}"

@@ -1,0 +1,94 @@
+"""Plain names for asynchronous functions: everything that waits is written once, as a coroutine, and derived here.
+
+``blocking(function)`` runs the coroutine to its end. Inside a running event loop (a notebook) it runs on a loop of
+its own in another thread, with a copy of the caller's context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def blocking(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    """Return the blocking twin of a coroutine function.
+
+    >>> async def adouble(x: int) -> int:
+    ...     return 2 * x
+    >>> double = blocking(adouble)
+    >>> double(21), double.__name__
+    (42, 'double')
+    """
+
+    @functools.wraps(function)
+    def twin(*args: P.args, **kwargs: P.kwargs) -> R:
+        return run(function(*args, **kwargs))
+
+    twin.__name__ = function.__name__.removeprefix("a")
+    twin.__qualname__ = ".".join([*function.__qualname__.split(".")[:-1], twin.__name__])
+    return twin
+
+
+def run(coroutine: Coroutine[Any, Any, R]) -> R:
+    """Run a coroutine to its end, also from inside a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    outcome: list[R] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(coroutine))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="textgrad-rl")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a blocking function in a daemon thread of its own.
+
+    Unlike ``asyncio.to_thread``, a function that never ends holds up neither the end of the loop nor, by filling a
+    pool, the calls after it.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[R] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(outcome: list[R], error: BaseException | None) -> None:
+        if future.done():  # the caller stopped waiting
+            return
+        if error is None:
+            future.set_result(outcome[0])
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        outcome: list[R] = []
+        failure: BaseException | None = None
+        try:
+            outcome.append(context.run(function, *args, **kwargs))
+        except StopIteration as error:  # a future cannot carry it
+            failure = RuntimeError(f"the function raised StopIteration({error})")
+        except BaseException as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, outcome, failure)
+
+    threading.Thread(target=work, name="textgrad-rl-function", daemon=True).start()
+    return await future

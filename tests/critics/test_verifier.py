@@ -1,0 +1,73 @@
+import pytest
+
+from textgrad_rl_critics import Verifier, exact_match, reasoning_gym
+from textgrad_rl_graphs.errors import ConfigError, DataError, PolicyFaultError
+
+
+def test_correct_from_one(make_case):
+    for score, correct in ((0, False), (0.99, False), (1, True), (1.5, True), (True, True), (False, False)):
+        feedback = Verifier(lambda text, example, score=score: score).critique([make_case("42")])[0]
+        assert (feedback.score, feedback.correct, feedback.critique, feedback.sees) == (score, correct, "", "nothing")
+
+
+def test_default_and_names(make_case):
+    assert Verifier().name == Verifier(exact_match()).name == "exact_match"
+    assert Verifier(exact_match(), name="final").name == "final"
+    assert [f.correct for f in Verifier().critique([make_case("Answer: $42.00"), make_case("41")])] == [True, False]
+
+
+def test_an_async_function(make_case):
+    async def judge(text, example):
+        return text == example.answer
+
+    assert Verifier(judge).critique([make_case("42")])[0].correct is True
+
+
+@pytest.mark.parametrize("result", [None, "right", float("nan"), float("inf"), -0.1])
+def test_what_is_no_score_leaves_the_case_unscored(make_case, result):
+    feedback = Verifier(lambda text, example: result).critique([make_case("42")])[0]
+    assert (feedback.score, feedback.fault) == (None, "critic")
+
+
+def test_one_exception_leaves_the_others_alone(make_case, caplog):
+    def length(text, example):
+        return 1.0 if len(text) == 2 else 1 / 0
+
+    feedback = Verifier(length).critique([make_case("42"), make_case("421"), make_case("42")])
+    assert [item.score for item in feedback] == [1.0, None, 1.0]
+    assert "ZeroDivisionError" in caplog.text
+    assert "in length" not in caplog.text or "of length" in caplog.text
+
+
+def test_lowest_is_what_an_unusable_answer_gets(make_case):
+    def unreadable(text, example):
+        raise PolicyFaultError("no JSON")
+
+    empty, bad = Verifier(unreadable, lowest=-1.0).critique([make_case(""), make_case("x")])
+    assert (empty.score, empty.critique) == (-1.0, "The response is empty.")
+    assert (bad.score, bad.correct, bad.fault, bad.critique) == (-1.0, False, "policy", "no JSON")
+
+
+def test_a_missing_reference_is_raised_before_any_case_is_scored(make_case):
+    seen = []
+    match = exact_match()
+
+    def spy(text, example):
+        seen.append(text)
+        return match(text, example)
+
+    spy.check = match.check
+    with pytest.raises(DataError, match="reference answer"):
+        Verifier(spy).critique([make_case("42"), make_case("42", answer=None)])
+    assert seen == []
+
+
+def test_a_missing_reference_of_an_unchecked_function_is_raised_too(make_case):
+    with pytest.raises(DataError):
+        Verifier(lambda text, example: exact_match()(text, example)).critique([make_case("42", answer=None)])
+
+
+@pytest.mark.parametrize("fn", [exact_match, reasoning_gym, lambda text: True, lambda: True])
+def test_functions_of_another_form(fn):
+    with pytest.raises(ConfigError, match=r"\(text, example\)"):
+        Verifier(fn)

@@ -1,0 +1,208 @@
+"""textgrad-rl: training programs made of language-model calls, prompts and weights in one loop.
+
+Names load when they are first used: ``import textgrad_rl`` brings in none of torch, transformers, networkx or HTTP
+clients.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textgrad_rl import critics, graphs, tasks
+    from textgrad_rl.graphs import (
+        LLM,
+        Call,
+        Case,
+        Completion,
+        ConfigError,
+        Critic,
+        DataError,
+        Example,
+        Failure,
+        Feedback,
+        Function,
+        Gradients,
+        Graph,
+        GraphError,
+        Message,
+        MissingPackageError,
+        Model,
+        ModelError,
+        ParseError,
+        PolicyFaultError,
+        Prompt,
+        RecordsError,
+        Refine,
+        Refinement,
+        Request,
+        Sampling,
+        TemplateError,
+        TextGradient,
+        TextGradRLError,
+        Trace,
+        UnknownNameError,
+        Usage,
+        Value,
+        abackward,
+        arefine,
+        backward,
+        join,
+        refine,
+    )
+    from textgrad_rl.methods.advantages import advantages
+    from textgrad_rl.methods.critique_grpo import CritiqueGRPO
+    from textgrad_rl.methods.grpo import GRPO
+    from textgrad_rl.methods.presets import preset
+    from textgrad_rl.models import FunctionModel, load_model
+    from textgrad_rl.policies import load_policy
+    from textgrad_rl.tasks.task import Task
+    from textgrad_rl.text.gate import Gate
+    from textgrad_rl.text.textual_gradient_descent import TextualGradientDescent
+    from textgrad_rl.trainer.budget import Budget
+    from textgrad_rl.trainer.diagnosis import TrainingWarning
+    from textgrad_rl.trainer.evaluation import Evaluation
+    from textgrad_rl.trainer.progress import Progress
+    from textgrad_rl.trainer.report import Report, StepReport
+    from textgrad_rl.trainer.trainer import Trainer
+
+# Where each public name lives. A name that is a module of this package stands for itself.
+_HOME = {
+    "Budget": "trainer.budget",
+    "Call": "graphs",
+    "Case": "graphs",
+    "Completion": "graphs",
+    "ConfigError": "graphs",
+    "Critic": "graphs",
+    "CritiqueGRPO": "methods.critique_grpo",
+    "DataError": "graphs",
+    "Evaluation": "trainer.evaluation",
+    "Example": "graphs",
+    "Failure": "graphs",
+    "Feedback": "graphs",
+    "Function": "graphs",
+    "FunctionModel": "models",
+    "GRPO": "methods.grpo",
+    "Gate": "text.gate",
+    "Gradients": "graphs",
+    "Graph": "graphs",
+    "GraphError": "graphs",
+    "LLM": "graphs",
+    "Message": "graphs",
+    "MissingPackageError": "graphs",
+    "Model": "graphs",
+    "ModelError": "graphs",
+    "ParseError": "graphs",
+    "PolicyFaultError": "graphs",
+    "Progress": "trainer.progress",
+    "Prompt": "graphs",
+    "RecordsError": "graphs",
+    "Refine": "graphs",
+    "Refinement": "graphs",
+    "Report": "trainer.report",
+    "Request": "graphs",
+    "Sampling": "graphs",
+    "StepReport": "trainer.report",
+    "Task": "tasks.task",
+    "TemplateError": "graphs",
+    "TextGradRLError": "graphs",
+    "TextGradient": "graphs",
+    "TextualGradientDescent": "text.textual_gradient_descent",
+    "Trace": "graphs",
+    "Trainer": "trainer.trainer",
+    "TrainingWarning": "trainer.diagnosis",
+    "UnknownNameError": "graphs",
+    "Usage": "graphs",
+    "Value": "graphs",
+    "abackward": "graphs",
+    "advantages": "methods.advantages",
+    "arefine": "graphs",
+    "backward": "graphs",
+    "critics": "",
+    "graphs": "",
+    "join": "graphs",
+    "load_model": "models",
+    "load_policy": "policies",
+    "preset": "methods.presets",
+    "refine": "graphs",
+    "tasks": "",
+}
+
+__all__ = [
+    "Budget",
+    "Call",
+    "Case",
+    "Completion",
+    "ConfigError",
+    "Critic",
+    "CritiqueGRPO",
+    "DataError",
+    "Evaluation",
+    "Example",
+    "Failure",
+    "Feedback",
+    "Function",
+    "FunctionModel",
+    "GRPO",
+    "Gate",
+    "Gradients",
+    "Graph",
+    "GraphError",
+    "LLM",
+    "Message",
+    "MissingPackageError",
+    "Model",
+    "ModelError",
+    "ParseError",
+    "PolicyFaultError",
+    "Progress",
+    "Prompt",
+    "RecordsError",
+    "Refine",
+    "Refinement",
+    "Report",
+    "Request",
+    "Sampling",
+    "StepReport",
+    "Task",
+    "TemplateError",
+    "TextGradRLError",
+    "TextGradient",
+    "TextualGradientDescent",
+    "Trace",
+    "Trainer",
+    "TrainingWarning",
+    "UnknownNameError",
+    "Usage",
+    "Value",
+    "abackward",
+    "advantages",
+    "arefine",
+    "backward",
+    "critics",
+    "graphs",
+    "join",
+    "load_model",
+    "load_policy",
+    "preset",
+    "refine",
+    "tasks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'textgrad_rl' has no attribute {name!r}")
+    home = _HOME[name]
+    if not home:
+        return importlib.import_module(f"textgrad_rl.{name}")
+    value = getattr(importlib.import_module(f"textgrad_rl.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

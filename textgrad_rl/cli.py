@@ -1,0 +1,194 @@
+"""The command ``textgrad-rl``: quickstart, train, eval."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textgrad_rl_graphs.errors import ConfigError, RecordsError, TextGradRLError, UnknownNameError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from textgrad_rl import Task, Trainer
+
+app = typer.Typer(
+    help="Train programs made of language-model calls: prompts and weights in one loop.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Option = typer.Option
+Settings = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help="An option of build(); repeatable.")]
+TaskName = Annotated[str | None, Option(help="A task by name, instead of the file's own; see docs/tasks.md.")]
+
+
+def main() -> None:
+    """Run the command line; errors of this library end in one message, not in a traceback."""
+    try:
+        app()
+    except TextGradRLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+@app.command()
+def quickstart(
+    critic: Annotated[str, Option(help="chain-of-thought, indicative, semantic or verifier.")] = "chain-of-thought",
+    arms: Annotated[str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")] = "joint",
+    steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 24,
+    seed: Annotated[int, Option(help="Seed of the run, or the first of several.")] = 0,
+    seeds: Annotated[int, Option(min=1, help="Seeds per arm of a comparison.")] = 1,
+    tokens: Annotated[int, Option(min=1, help="Generated tokens per arm of a comparison.")] = 1_000_000,
+    test_examples: Annotated[int, Option(min=2, help="Held-out questions.")] = 1000,
+    out: Annotated[Path | None, Option(help="Run directory; by default a new one below runs/.")] = None,
+) -> None:
+    """Train the embedded model's prompt and weights with self-critique. Offline, no GPU, no key."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    run_dir = out or _new_folder(Path("runs"), "quickstart")
+    if arms == "joint" and seeds == 1:
+        from textgrad_rl.quickstart.single import run_quickstart
+
+        run_quickstart(
+            run_dir, critic=critic, steps=steps, seed=seed, test_examples=test_examples, console=console
+        )  # fmt: skip
+        return
+    from textgrad_rl.quickstart.comparison import compare_arms
+
+    compare_arms(
+        run_dir, arms=arms, critic=critic, seeds=range(seed, seed + seeds), tokens=tokens,
+        test_examples=test_examples, console=console,
+    )  # fmt: skip
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(help="A Python file with build(**options) -> Trainer and task(**options) -> Task.")],
+    steps: Annotated[int, Option(min=1, help="Number of the last step.")] = 100,
+    task: TaskName = None,
+    settings: Settings = None,
+) -> None:
+    """Train what a file builds."""
+    import textgrad_rl as tgr
+
+    trainer, data = _load(file, task, settings)
+    if not trainer.callbacks:
+        trainer.callbacks = (tgr.Progress(),)
+    report = trainer.fit(data, steps=steps)
+    print(f"{report.stopped}; {report.generated_tokens:,} generated tokens in {report.seconds:.0f} s")
+    for problem in report.problems:
+        print(f"note: {problem}")
+    for path, prompt in trainer.prompts.items():
+        print(f"{path}: {prompt.text}")
+    if trainer.run_dir is not None:
+        print(f"records: {trainer.run_dir}")
+
+
+@app.command(name="eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="The file that was trained.")],
+    run: Annotated[Path | None, Option(help="Run directory whose last checkpoint is evaluated; else as built.")] = None,
+    split: Annotated[str, Option(help="train, gate, validation or test.")] = "test",
+    samples: Annotated[int, Option(min=1, help="Samples per example.")] = 1,
+    limit: Annotated[int | None, Option(min=1, help="Examples at most.")] = None,
+    task: TaskName = None,
+    settings: Settings = None,
+) -> None:
+    """Evaluate what a file builds, as it is or as a run left it."""
+    trainer, data = _load(file, task, settings)
+    if split not in data.sizes:
+        raise UnknownNameError("split", split, data.sizes)
+    if run is not None:
+        checkpoints = sorted(run.glob("checkpoints/[0-9]*"))
+        if not checkpoints:
+            raise RecordsError(f"{run} holds no checkpoint; is it the run_dir of a training run?")
+        trainer.graph.load_state(checkpoints[-1] / "parameters")
+    result = trainer.evaluate(getattr(data, split)[:limit], samples=samples)
+    print(f"{split} of {data.name}: {result}")
+    for k, value in result.pass_at.items():
+        if samples > 1:
+            print(f"pass@{k}: {value:.1%}")
+
+
+def _load(file: Path, task: str | None, settings: list[str] | None) -> tuple[Trainer, Task]:
+    """Import a file and call its ``build`` and, without ``--task``, its ``task``."""
+    import textgrad_rl as tgr
+
+    options = dict(_setting(text) for text in settings or [])
+    module = _import(file)
+    trainer = _call(module, "build", options, file)
+    if not isinstance(trainer, tgr.Trainer):
+        raise ConfigError(f"build() of {file} returned {type(trainer).__name__}, not a textgrad_rl.Trainer")
+    if task is not None:
+        return trainer, tgr.tasks.load(task)
+    if not hasattr(module, "task"):
+        raise ConfigError(f"{file} defines no task(**options); add it, or name one: --task reasoning_gym:chain_sum")
+    data = _call(module, "task", options, file)
+    if not isinstance(data, tgr.Task):
+        raise ConfigError(f"task() of {file} returned {type(data).__name__}, not a textgrad_rl.Task")
+    return trainer, data
+
+
+def _import(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise ConfigError(f"there is no file {file}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.parent.resolve()))  # as `python FILE` would, so that it can import its neighbours
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _call(module: ModuleType, name: str, options: dict[str, Any], file: Path) -> Any:
+    """Call a function of the file with those options it knows; ``build`` has to know all of them."""
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ConfigError(f"{file} defines no function {name}(**options)")
+    parameters = inspect.signature(function).parameters
+    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values()):
+        return function(**options)
+    unknown = [option for option in options if option not in parameters]
+    if unknown and name == "build":
+        raise UnknownNameError(f"option of build() in {file}", unknown[0], parameters)
+    return function(**{option: value for option, value in options.items() if option in parameters})
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Read ``name=value``; the value is JSON where it can be, else text.
+
+    >>> _setting("samples=4"), _setting("critic=semantic")
+    (('samples', 4), ('critic', 'semantic'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError(f"--set takes NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """Return ``parent/name``, or with a number behind it when that holds a finished run."""
+    folder, number = parent / name, 1
+    while (folder / "summary.json").exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    main()

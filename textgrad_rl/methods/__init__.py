@@ -1,0 +1,1 @@
+"""Methods that train weights: advantages, losses, and the published methods composed of them."""

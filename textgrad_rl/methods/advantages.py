@@ -1,0 +1,143 @@
+"""Advantages: from the scores of a group to credit for every call of a policy.
+
+Credit ``"shared"``: every call of a trace gets the trace's advantage ``R - mean(R of its group)``, where a group is
+the samples of one example and its kept refinements. Calls of one policy share a trace's weight, so a loop of five
+calls does not weigh five times.
+
+Left out so far: the credits ``"branch"``, ``"intervention"`` and ``"local"``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import isfinite
+from statistics import fmean, stdev
+from typing import Literal
+
+from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
+from textgrad_rl_graphs.feedback import Feedback
+from textgrad_rl_graphs.node import LLM
+from textgrad_rl_graphs.refine import Refinement
+from textgrad_rl_graphs.trace import Call, Trace
+from textgrad_rl_graphs.types import Completion
+
+from textgrad_rl.policies.rows import Row, Segment
+
+Scale = Literal["none", "std"]
+
+
+def group_advantages(rewards: Sequence[float], scale: Scale = "none", epsilon: float = 1e-4) -> list[float]:
+    """Return ``R - mean(R)``, divided by ``std(R) + epsilon`` for ``scale="std"`` (sample standard deviation).
+
+    Source: GRPO, https://arxiv.org/abs/2402.03300, equation 1 (with std); Dr. GRPO,
+    https://arxiv.org/abs/2503.20783 (without).
+
+    >>> group_advantages([0, 0, 0, 0, 0, 0, 0, 1])[-1]
+    0.875
+    """
+    if not rewards:
+        return []
+    if len(set(rewards)) == 1:  # exactly zero, where float arithmetic would leave crumbs
+        return [0.0] * len(rewards)
+    mean = fmean(rewards)
+    divisor = stdev(rewards) + epsilon if scale == "std" else 1.0
+    return [(reward - mean) / divisor for reward in rewards]
+
+
+def advantages(
+    traces: Sequence[Trace],
+    feedback: Sequence[Feedback],
+    refinements: Sequence[Refinement] = (),
+    *,
+    credit: str = "shared",
+    scale: Scale = "none",
+    replace: bool = False,
+) -> dict[str, list[Row]]:
+    """Return the training rows of every policy by its path.
+
+    Args:
+        traces: the initial samples.
+        feedback: one per trace; unscored ones leave the group's mean and are not trained.
+        refinements: attempts; only kept ones enter. Their row is the refined response under the node's own prompt.
+        credit: how a trace's score becomes credit of its calls; ``"shared"``.
+        scale: whether to divide by the group's standard deviation.
+        replace: refinements take the place of the first samples of their group instead of joining it.
+
+    Raises:
+        GraphError: when traces and feedback differ in number.
+        DataError: for a score that is not finite.
+    """
+    if credit != "shared":
+        raise ConfigError(f"unknown credit {credit!r}. Known: shared.")
+    if len(traces) != len(feedback):
+        raise GraphError(f"advantages got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please")
+    rows: dict[str, list[Row]] = {}
+    segments: dict[tuple[int, ...], Segment] = {}
+    kept = [item for item in refinements if item.kept and item.feedback is not None]
+    for group in dict.fromkeys(trace.group for trace in traces):
+        samples = [
+            (trace, _score(trace, item))
+            for trace, item in zip(traces, feedback, strict=True)
+            if trace.group == group and item.score is not None
+        ]
+        refined = [(item, _score(item.source, item.feedback)) for item in kept if item.source.group == group]  # type: ignore[arg-type]
+        if replace:
+            samples = samples[len(refined) :]
+        scores = [score for _, score in samples] + [score for _, score in refined]
+        values = group_advantages(scores, scale)
+        for (trace, score), advantage in zip(samples, values[: len(samples)], strict=True):
+            paths = _policy_paths(trace)
+            calls = [call for call in trace.ordered() if _trainable(call)]
+            counts = Counter(paths[id(call.node.model)] for call in calls if isinstance(call.node, LLM))
+            for call in calls:
+                path = paths[id(call.node.model)]  # type: ignore[union-attr]
+                completion = _tokens(call, call.completion)
+                rows.setdefault(path, []).append(
+                    Row(
+                        context=segments.setdefault(completion.prompt_ids, Segment(completion.prompt_ids)),
+                        output_ids=completion.output_ids, logprobs=completion.logprobs,
+                        advantage=advantage, reward=score, group=f"{group}/{call.path}",
+                        weight=1 / counts[path], source=f"{trace.id}/{call.key}",
+                    )
+                )  # fmt: skip
+        for (item, score), advantage in zip(refined, values[len(samples) :], strict=True):
+            if not _trainable(item.call):
+                continue
+            path = _policy_paths(item.source)[id(item.call.node.model)]  # type: ignore[union-attr]
+            prompt_ids = _tokens(item.call, item.call.completion).prompt_ids
+            completion = _tokens(item.call, item.completion)
+            rows.setdefault(path, []).append(
+                Row(
+                    context=segments.setdefault(prompt_ids, Segment(prompt_ids)),
+                    output_ids=completion.output_ids, logprobs=completion.logprobs,
+                    advantage=advantage, reward=score, group=f"{group}/{item.call.path}",
+                    kind="refinement", source=f"{item.source.id}/{item.call.key}",
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _score(trace: Trace, feedback: Feedback) -> float:
+    assert feedback.score is not None
+    if not isfinite(feedback.score):
+        raise DataError(f"the critic scored {trace.id} with {feedback.score}; scores have to be finite numbers")
+    return feedback.score
+
+
+def _policy_paths(trace: Trace) -> dict[int, str]:
+    return {id(item): path for path, item in trace.graph.parameters().items()}
+
+
+def _trainable(call: Call) -> bool:
+    return isinstance(call.node, LLM) and call.node.model.trainable and call.completion is not None
+
+
+def _tokens(call: Call, completion: Completion | None) -> Completion:
+    """Return a completion that has its token ids."""
+    if completion is None or not completion.prompt_ids or not completion.output_ids:
+        raise ModelError(
+            f"{call.path}: the answer came without token ids, so no weights can be trained on it; a refinement has to "
+            "be written by the policy itself (leave Refine(model=...) unset)"
+        )
+    return completion

@@ -1,0 +1,12 @@
+"""Model backends, a file each, and the one function that turns a name into a model.
+
+Left out: policies, whose weights can be trained (:mod:`textgrad_rl.policies`), and vLLM.
+"""
+
+from textgrad_rl.models.function import FunctionModel
+from textgrad_rl.models.litellm import LiteLLM
+from textgrad_rl.models.names import load_model
+from textgrad_rl.models.openai_compatible import OpenAICompatible
+from textgrad_rl.models.transformers import TransformersModel
+
+__all__ = ["FunctionModel", "LiteLLM", "OpenAICompatible", "TransformersModel", "load_model"]

@@ -1,0 +1,99 @@
+"""What the quickstart trains: the graph, its task, its critic, and one trainer per arm.
+
+Everything here is the public API as users write it; the numbers were chosen on other seeds than those reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import textgrad_rl as tgr
+from textgrad_rl.tasks.splits import CHAIN_SUM_SPLITS, split_of
+from textgrad_rl_graphs.types import Sees
+
+LEARNING_RATE = 1e-4
+WEIGHTS = MappingProxyType(
+    {"grpo": tgr.GRPO(learning_rate=LEARNING_RATE), "critique-grpo": tgr.CritiqueGRPO(learning_rate=LEARNING_RATE)}
+)
+EXAMPLES_PER_STEP = 32
+SAMPLES = 8
+TASK_SIZE = 20_000
+
+ARMS: Mapping[str, str] = MappingProxyType(
+    {
+        "base": "no training",
+        "prompts": "textual gradient descent, frozen weights",
+        "grpo": "GRPO, frozen prompt",
+        "critique-grpo": "Critique-GRPO with self-critique, frozen prompt",
+        "shuffled": "Critique-GRPO with the critiques of other questions, frozen prompt",
+        "joint": "textual gradient descent and Critique-GRPO in one loop",
+    }
+)
+
+
+class Solver(tgr.Graph):
+    """One LLM node with a trainable prompt and trainable weights."""
+
+    def __init__(self, policy: tgr.Model) -> None:
+        """Assign the node."""
+        prompt = tgr.Prompt("Solve step by step.", name="solver", describe="instructions to the solver")
+        self.solve = tgr.LLM(policy, system=prompt, template="{question}", sampling=tgr.Sampling(max_tokens=256))
+
+    async def forward(self, question: tgr.Value) -> tgr.Value:
+        """Answer one question."""
+        return await self.solve(question=question)
+
+
+def load_task() -> tgr.Task:
+    """Return reasoning-gym's chain_sum, with a worked solution per question for the critics that read one."""
+    from textgrad_rl.pocket import texts
+    from textgrad_rl.pocket.questions import parse
+
+    def with_solution(examples: Sequence[tgr.Example]) -> list[tgr.Example]:
+        return [replace(item, solution=texts.solve(parse(item.inputs["question"]))) for item in examples]
+
+    task = tgr.tasks.load("reasoning_gym:chain_sum", size=TASK_SIZE)
+    splits = {split: with_solution(getattr(task, split)) for split in ("train", "gate", "validation", "test")}
+    return tgr.Task(task.name, **splits)
+
+
+def overlap(task: tgr.Task) -> int:
+    """Return how many test questions occur in training, the gate, validation or the model's pretraining: 0."""
+    elsewhere = {item.inputs["question"] for item in (*task.train, *task.gate, *task.validation)}
+    questions = [item.inputs["question"] for item in task.test]
+    return sum(q in elsewhere or split_of(q, CHAIN_SUM_SPLITS) != "test" for q in questions)
+
+
+def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0, **options: Any) -> tgr.Trainer:
+    """Return the trainer of an arm.
+
+    Args:
+        arm: one of :data:`ARMS` but ``"base"``.
+        critic: name of the training critic, as in ``textgrad_rl.critics.by_name``.
+        seed: of the run.
+        options: further settings of the Trainer, e.g. ``run_dir``, ``budget``, ``callbacks``.
+
+    Raises:
+        UnknownNameError: with the names there are.
+    """
+    if arm not in ARMS or arm == "base":
+        raise tgr.UnknownNameError("arm to train", arm, [name for name in ARMS if name != "base"])
+    policy = tgr.load_policy("pocket")
+    verifier = tgr.critics.Verifier(tgr.critics.reasoning_gym("chain_sum"))
+    sees: Sees | None = "nothing" if critic == "chain-of-thought" else None
+    training = tgr.critics.by_name(critic, verifier=verifier, model=policy, sees=sees, per_group=1)
+    if arm == "shuffled":
+        training = tgr.critics.Shuffled(training)
+    writes = critic != "verifier"  # it gives scores alone: nothing to refine with, nothing to rewrite a prompt with
+    refines = writes and arm in ("critique-grpo", "shuffled", "joint")
+    settings: dict[str, Any] = {
+        "text": tgr.TextualGradientDescent(model=policy) if writes and arm in ("prompts", "joint") else None,
+        "weights": None if arm == "prompts" else WEIGHTS["critique-grpo" if refines else "grpo"],
+        "refine": tgr.Refine(attempts=1) if refines else None,
+        "samples": SAMPLES,
+        "examples_per_step": EXAMPLES_PER_STEP,
+    }
+    return tgr.Trainer(Solver(policy), critic=training, metric=verifier, seed=seed, **{**settings, **options})

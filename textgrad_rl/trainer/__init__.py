@@ -1,0 +1,1 @@
+"""The loop: forward, critique, backward, refine, step, commit."""

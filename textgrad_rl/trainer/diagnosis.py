@@ -1,0 +1,37 @@
+"""Why a step cannot learn, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class TrainingWarning(UserWarning):
+    """Something keeps a run from learning."""
+
+
+def problems(metrics: Mapping[str, float]) -> list[str]:
+    """Return what is wrong with a step, worst first; empty when it could learn.
+
+    Args:
+        metrics: of the step, as in :class:`textgrad_rl.trainer.report.StepReport`.
+    """
+    found = []
+    samples, groups = metrics["samples"], metrics["groups"]
+    if metrics["unscored"] == samples:
+        found.append("every sample is unscored: the critic failed on all of them, so nothing can be learned")
+    elif metrics["unscored"] > 0.05 * samples:
+        found.append(f"the critic failed on {metrics['unscored']:.0f} of {samples:.0f} samples (alarm above 5 %)")
+    if metrics["trains_weights"]:
+        if groups and metrics["dead_groups"] == groups:
+            found.append(
+                f"all {groups:.0f} groups are dead: every sample of a question got the same reward, so every advantage "
+                "is 0. Use easier or harder questions, more samples, a graded critic, or refinements (Refine)"
+            )
+        elif metrics["rows"] and metrics.get("grad_norm") == 0:
+            found.append("the gradient is exactly zero although advantages are not: check the loss and the clip range")
+    if metrics["policy_faults"] > 0.5 * samples:
+        found.append(
+            f"{metrics['policy_faults']:.0f} of {samples:.0f} samples are unusable (empty, cut off or unparsable): raise "
+            "max_tokens or look at the outputs"
+        )
+    return found

@@ -1,0 +1,206 @@
+"""The phases of a training step, each a function from records to records.
+
+    run_examples -> critic -> backward -> refine -> update_weights -> propose, update_prompts
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.gradient import Gradients
+from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.hashing import derive_seed
+from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.refine import Refinement
+from textgrad_rl_graphs.trace import Trace
+from textgrad_rl_graphs.types import Example
+
+from textgrad_rl.methods.advantages import advantages
+from textgrad_rl.methods.method import WeightMethod
+from textgrad_rl.policies.protocol import Policy
+from textgrad_rl.text.gate import Gate, GateVerdict
+from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
+from textgrad_rl.trainer.evaluation import judged_runs, value_of
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """Everything a step made, for its records."""
+
+    traces: Sequence[Trace] = ()
+    feedback: Sequence[Feedback] = ()
+    gradients: Gradients = field(default_factory=Gradients)
+    refinements: Sequence[Refinement] = ()
+    decisions: Sequence[Decision] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int) -> list[Example]:
+    """Return the examples of a step (from 1): a new shuffle every epoch, each example once per epoch."""
+    drawn: list[Example] = []
+    position = (step - 1) * count
+    while len(drawn) < count:
+        epoch, offset = divmod(position + len(drawn), len(examples))
+        order = list(range(len(examples)))
+        random.Random(derive_seed(seed, "epoch", epoch)).shuffle(order)
+        drawn += [examples[index] for index in order[offset : offset + count - len(drawn)]]
+    return drawn
+
+
+async def run_examples(graph: Graph, examples: Sequence[Example], samples: int, step: int, seed: int) -> list[Trace]:
+    """Run every example ``samples`` times, all at once."""
+    runs = (
+        graph.arun(example, sample=sample, step=step, seed=seed) for example in examples for sample in range(samples)
+    )
+    return list(await asyncio.gather(*runs))
+
+
+def cases_of(traces: Sequence[Trace]) -> list[Case]:
+    """Return what the critic is given."""
+    return [Case(trace.example, trace, trace.output, trace.group) for trace in traces]
+
+
+def update_weights(
+    policies: Mapping[str, Policy],
+    methods: Mapping[str, WeightMethod],
+    traces: Sequence[Trace],
+    feedback: Sequence[Feedback],
+    refinements: Sequence[Refinement],
+    *,
+    credit: str,
+    replace: bool,
+) -> dict[str, float]:
+    """Update every policy once on samples and kept refinements; return metrics, prefixed where there are several."""
+    metrics: dict[str, float] = {}
+    for path, policy in policies.items():
+        method = methods[path]
+        rows = advantages(traces, feedback, refinements, credit=credit, scale=method.scale, replace=replace).get(path, [])
+        found: dict[str, float] = {"rows": len(rows), "live_rows": sum(row.advantage != 0 for row in rows)}
+        if found["live_rows"]:
+            found |= policy.forward_backward(rows, method.loss)
+            found |= policy.optimizer_step(method.optimizer)
+            policy.publish()
+        prefix = f"{path}." if len(policies) > 1 else ""
+        metrics |= {prefix + name: value for name, value in found.items()}
+    return metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A proposal, the gate's verdict on it (None without a gate, or when there was nothing to try), and the outcome."""
+
+    proposal: Proposal
+    old_text: str
+    verdict: GateVerdict | None
+    accepted: bool
+
+    def record(self) -> dict[str, Any]:
+        """Return what records keep of it."""
+        proposal = self.proposal
+        return {
+            "prompt": proposal.path, "old": self.old_text, "new": proposal.text, "feedback": proposal.feedback,
+            "reason": proposal.reason, "accepted": self.accepted,
+            "gate": None if self.verdict is None else asdict(self.verdict),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        """Say in one line what happened."""
+        path, verdict = self.proposal.path, self.verdict
+        if self.proposal.reason:
+            return f"{path}: nothing to try ({self.proposal.reason})"
+        outcome = "accepted" if self.accepted else "rejected"
+        gate = "" if verdict is None else f", gate {verdict.old:.2f} -> {verdict.new:.2f} (p = {verdict.p_value:.3f})"
+        return f"{path}: {outcome}{gate}: {self.proposal.text}"
+
+
+async def update_prompts(
+    graph: Graph,
+    proposals: Sequence[tuple[TextualGradientDescent, Proposal]],
+    gate: Gate | None,
+    examples: Sequence[Example],
+    metric: Critic | None,
+    *,
+    step: int,
+    seed: int,
+) -> list[Decision]:
+    """Let proposals through the gate one after the other, each beside what was accepted before it."""
+    decisions = []
+    for turn, (optimizer, proposal) in enumerate(proposals):
+        old_text, verdict = proposal.prompt.text, None
+        accepted = not proposal.reason
+        if accepted and gate is not None:
+            assert metric is not None
+            drawn = gate.rotation(examples, step)
+            verdict = await _compare(graph, proposal, gate, drawn, metric, seed=derive_seed(seed, "gate", turn), step=step)
+            accepted = verdict.accepted
+        if accepted:
+            proposal.prompt.text = proposal.text
+        elif verdict is not None:
+            optimizer.reject(proposal)
+        decisions.append(Decision(proposal, old_text, verdict, accepted))
+    return decisions
+
+
+async def _compare(
+    graph: Graph, proposal: Proposal, gate: Gate, examples: Sequence[Example], metric: Critic, *, seed: int, step: int
+) -> GateVerdict:
+    """Run the examples with the old and with the new text; the prompt has its old text again afterwards."""
+    prompt, old_text = proposal.prompt, proposal.prompt.text
+    scores = []
+    try:
+        for text in (old_text, proposal.text):
+            prompt.text = text
+            _, feedback = await judged_runs(graph, examples, metric, samples=1, seed=seed, step=step)
+            scores.append([value_of(item) for item in feedback])
+    finally:
+        prompt.text = old_text
+    return gate.judge(*scores)
+
+
+async def propose(
+    optimizers: Mapping[str, TextualGradientDescent], prompts: Mapping[str, Prompt], gradients: Gradients, seed: int, step: int
+) -> list[tuple[TextualGradientDescent, Proposal]]:
+    """Ask every prompt's optimizer for a proposal, all at once."""
+    answers = await asyncio.gather(
+        *(
+            optimizer.apropose({path: prompts[path]}, gradients, seed=seed, step=step)
+            for path, optimizer in optimizers.items()
+        )
+    )
+    return [(optimizer, item) for optimizer, items in zip(optimizers.values(), answers, strict=True) for item in items]
+
+
+def step_metrics(
+    traces: Sequence[Trace], feedback: Sequence[Feedback], refinements: Sequence[Refinement]
+) -> dict[str, float]:
+    """Return the numbers of a step that do not come from the update itself."""
+    scores: dict[str, list[float]] = {}
+    for trace, item in zip(traces, feedback, strict=True):
+        scores.setdefault(trace.group, [])
+        if item.score is not None:
+            scores[trace.group].append(item.score)
+    for refined in refinements:
+        if refined.kept and refined.feedback is not None and refined.feedback.score is not None:
+            scores[refined.source.group].append(refined.feedback.score)
+    scored = [item for item in feedback if item.score is not None]
+    verdicts = [float(item.correct) for item in scored if item.correct is not None]
+    return {
+        "samples": len(traces),
+        "groups": len(scores),
+        "dead_groups": sum(len(set(values)) <= 1 for values in scores.values()),
+        "unscored": len(traces) - len(scored),
+        "policy_faults": sum(item.fault == "policy" for item in feedback),
+        "reward": sum(item.score or 0.0 for item in scored) / max(1, len(scored)),
+        "accuracy": sum(verdicts) / max(1, len(verdicts)),
+        "critiques": sum(bool(item.critique) for item in feedback),
+        "contradicted": sum(item.components.get("contradicted", 0) for item in feedback),
+        "refined": len(refinements),
+        "refined_right": sum(item.feedback.correct is True for item in refinements if item.feedback is not None),
+        "kept": sum(item.kept for item in refinements),
+        "output_tokens": sum(trace.usage.generated_tokens for trace in traces) / max(1, len(traces)),
+    }

@@ -1,0 +1,340 @@
+"""The trainer: one loop that improves prompts and weights.
+
+    forward -> critique -> backward -> refine -> step (weights first, then prompts through the gate) -> commit
+
+Left out so far: several updates per batch, refilling dead groups, and credits other than ``"shared"``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, final
+from warnings import warn
+
+from textgrad_rl_graphs.backward import abackward
+from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+from textgrad_rl_graphs.feedback import Critic
+from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
+from textgrad_rl_graphs.refine import Refine, arefine
+from textgrad_rl_graphs.session import Session
+from textgrad_rl_graphs.sync import blocking
+from textgrad_rl_graphs.types import Example, Usage
+
+from textgrad_rl.methods.method import WeightMethod
+from textgrad_rl.policies.protocol import Policy
+from textgrad_rl.tasks.task import Task
+from textgrad_rl.text.gate import Gate
+from textgrad_rl.text.textual_gradient_descent import TextualGradientDescent
+from textgrad_rl.trainer import phases
+from textgrad_rl.trainer.budget import Budget
+from textgrad_rl.trainer.diagnosis import TrainingWarning, problems
+from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
+from textgrad_rl.trainer.fingerprint import fingerprint
+from textgrad_rl.trainer.report import Report, StepReport
+from textgrad_rl.trainer.step_files import read_report, step_files
+
+Callback = Callable[[StepReport], None]
+T = TypeVar("T")
+
+
+@final
+class Trainer:
+    """Trains the prompts and the weights of a graph.
+
+    Args:
+        graph: the program.
+        critic: scores and critiques its outputs; training learns from it.
+        metric: the fixed yardstick of evaluation and gate. The training critic only if it is passed here too.
+        text: the optimizer of the prompts; one for all, a mapping path -> optimizer, or None to freeze them.
+        weights: the method that updates the policies; one for all, a mapping path -> method, or None to freeze them.
+        refine: which responses are refined; None for none.
+        credit: how the score of a trace becomes credit of its calls.
+        samples: runs per example.
+        examples_per_step: examples per step.
+        gate: what a proposed prompt has to pass; None lets every proposal in.
+        budget: upper limits of the whole run.
+        evaluate_every: steps between evaluations on the validation split; None for none.
+        evaluate_examples: how many of its examples are used, None for all.
+        checkpoint_every: steps between full checkpoints.
+        run_dir: where records go; None keeps none.
+        resume: ``"auto"``, ``"never"`` or ``"must"``; see :class:`textgrad_rl_graphs.records.RunDirectory`.
+        deterministic: same machine, versions and threads give byte-identical records. Needs policies loaded with
+            ``deterministic=True``.
+        seed: every seed of the run is derived from it.
+        callbacks: called with every StepReport, e.g. ``textgrad_rl.Progress()``.
+
+    Raises:
+        ConfigError: for settings that cannot work together, or a graph with nothing to train.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        critic: Critic,
+        metric: Critic | None = None,
+        text: TextualGradientDescent | Mapping[str, TextualGradientDescent] | None = None,
+        weights: WeightMethod | Mapping[str, WeightMethod] | None = None,
+        refine: Refine | None = None,
+        credit: str = "shared",
+        samples: int = 8,
+        examples_per_step: int = 16,
+        gate: Gate | None = Gate(),  # noqa: B008  # frozen, so sharing it is safe
+        budget: Budget | None = None,
+        evaluate_every: int | None = 10,
+        evaluate_examples: int | None = 256,
+        checkpoint_every: int = 10,
+        run_dir: str | Path | None = None,
+        resume: Resume = "auto",
+        deterministic: bool = False,
+        seed: int = 0,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        """Check that the parts fit; nothing runs."""
+        parameters = graph.parameters()
+        self.graph = graph
+        self.critic = critic
+        self.metric = metric
+        self.prompts = {path: item for path, item in parameters.items() if isinstance(item, Prompt)}
+        self.policies: dict[str, Policy] = {
+            path: item for path, item in parameters.items() if not isinstance(item, Prompt)  # type: ignore[misc]
+        }  # fmt: skip
+        self.text = _by_path("prompt", text, self.prompts)
+        self.weights = _by_path("policy", weights, self.policies)
+        self.refine = refine
+        self.credit = credit
+        self.samples = _at_least_one("samples", samples)
+        self.examples_per_step = _at_least_one("examples_per_step", examples_per_step)
+        self.gate = gate if self.text else None
+        self.budget = budget or Budget()
+        self.evaluate_every = evaluate_every if metric is not None else None
+        self.evaluate_examples = evaluate_examples
+        self.checkpoint_every = _at_least_one("checkpoint_every", checkpoint_every)
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.resume = resume
+        self.seed = seed
+        self.callbacks = tuple(callbacks)
+        self.deterministic = deterministic
+        self._check()
+        self._identity = fingerprint(self)
+        self._session = Session()
+
+    def _check(self) -> None:
+        if not self.text and not self.weights:
+            has = ", ".join((*self.prompts, *self.policies)) or "nothing trainable at all"
+            raise ConfigError(
+                f"there is nothing to train: the graph has {has}, text={'set' if self.text else 'None'}, "
+                f"weights={'set' if self.weights else 'None'}. Make a text trainable with textgrad_rl.Prompt(...) and pass "
+                "text=TextualGradientDescent(...), or use a policy from load_policy(...) and pass weights=GRPO(...)"
+            )
+        if self.gate is not None and self.metric is None:
+            raise ConfigError("the gate needs a yardstick: pass metric=... (a critic), or gate=None to accept every proposal")
+        if self.credit != "shared":
+            raise UnknownNameError("credit", self.credit, ["shared"])
+        if self.deterministic and (loose := [path for path, item in self.policies.items() if not _exact(item)]):
+            raise ConfigError(
+                f"deterministic=True needs policies loaded with load_policy(..., deterministic=True): {', '.join(loose)}"
+            )
+
+    async def aevaluate(self, examples: Sequence[Example], *, samples: int = 1) -> Evaluation:
+        """Run the graph on examples and judge it by the metric; two calls with one trainer are paired by seeds.
+
+        Raises:
+            ConfigError: without a metric.
+            DataError: without examples, or when none could be scored.
+        """
+        if self.metric is None:
+            raise ConfigError("evaluating needs a yardstick: Trainer(metric=...)")
+        with self._session.phase("evaluate"):
+            return await aevaluate(self.graph, examples, self.metric, samples=samples, seed=self.seed)
+
+    evaluate = blocking(aevaluate)
+
+    async def afit(self, task: Task, *, steps: int = 100) -> Report:
+        """Train, from the last checkpoint of the run directory if there is one.
+
+        Args:
+            task: train, gate and validation examples.
+            steps: number of the last step; a run that is continued counts on from where it was.
+
+        Raises:
+            DataError: for empty splits.
+            RecordsError: for a run directory of another configuration.
+        """
+        self._check_data(task)
+        started = time.perf_counter()
+        directory = self._open(task)
+        self._session = Session(
+            None if directory is None else directory.journal(),
+            recompute=frozenset(item.name for item in self.policies.values() if _exact(item)),
+        )
+        report = Report(usage=self._session.usage)
+        first = 0 if directory is None else self._restore(directory, report, steps)
+        try:
+            for step in range(first, steps + 1):
+                if step and (spent := self._spent(time.perf_counter() - started)):
+                    report.stopped = spent
+                    break
+                await self._one(step, steps, task, directory, report)
+            if directory is not None and report.history[-1].step:
+                self._checkpoint(directory, report.history[-1].step, report)
+        finally:
+            report.seconds = time.perf_counter() - started
+            if directory is not None:
+                directory.close()
+        last = report.history[-1]
+        if self.evaluate_every is not None and last.evaluation is None:
+            report.history[-1] = replace(last, evaluation=await self._evaluate_split(task))
+        if directory is not None:
+            directory.write("report.json", dump_json(report.summary()))
+            if report.evaluations:
+                report.plot(directory.path / "accuracy.png")
+        return report
+
+    fit = blocking(afit)
+
+    async def _one(self, step: int, steps: int, task: Task, directory: RunDirectory | None, report: Report) -> None:
+        """Run, commit and announce one step."""
+        started = time.perf_counter()
+        self._session.asked.clear()
+        outcome = await self._step(step, task) if step else phases.StepOutcome()
+        for line in problems(outcome.metrics) if step else []:
+            if line not in report.problems:
+                report.problems.append(line)
+                warn(f"step {step}: {line}", TrainingWarning, stacklevel=2)
+        news = [str(decision) for decision in outcome.decisions if not decision.proposal.reason]
+        item = StepReport(step, steps, outcome.metrics, news, usage=self._trained())
+        if self.evaluate_every is not None and (step % self.evaluate_every == 0 or step == steps):
+            item = replace(item, evaluation=await self._evaluate_split(task))
+        if directory is not None:
+            self._commit(directory, item, outcome)
+            if step and (step % self.checkpoint_every == 0 or step == steps):
+                self._checkpoint(directory, step, report)
+        item = replace(item, seconds=time.perf_counter() - started)
+        if directory is not None:
+            directory.log_timing({"step": step, "seconds": item.seconds, "usd": self._trained().usd})
+        report.history.append(item)
+        for callback in self.callbacks:
+            callback(item)
+
+    async def _step(self, step: int, task: Task) -> phases.StepOutcome:
+        """Run the five phases."""
+        session, seed = self._session, self.seed
+        examples = phases.draw_examples(task.train, self.examples_per_step, step, seed)
+        with session.phase("rollout"):
+            traces = await phases.run_examples(self.graph, examples, self.samples, step, seed)
+        with session.phase("critique"):
+            feedback = await self.critic.acritique(phases.cases_of(traces))
+        with session.phase("backward"):
+            helper = next(iter(self.text.values())).model if self.text else None
+            gradients = await abackward(traces, feedback, model=helper, parameters={*self.text, *self.weights})
+        refinements = []
+        if self.refine is not None:
+            with session.phase("refine"):
+                refinements = await arefine(traces, gradients, self.critic, plan=self.refine)
+        metrics = phases.step_metrics(traces, feedback, refinements) | {"trains_weights": float(bool(self.weights))}
+        if self.weights:
+            metrics |= phases.update_weights(
+                {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, refinements,
+                credit=self.credit, replace=self.refine is not None and self.refine.replace,
+            )  # fmt: skip
+        with session.phase("rewrite"):
+            proposals = await phases.propose(self.text, self.prompts, gradients, seed, step)
+        with session.phase("gate"):
+            decisions = await phases.update_prompts(
+                self.graph, proposals, self.gate, task.gate if self.gate else (), self.metric, step=step, seed=seed
+            )
+        return phases.StepOutcome(traces, feedback, gradients, refinements, decisions, metrics)
+
+    async def _evaluate_split(self, task: Task) -> Evaluation:
+        return await self.aevaluate(task.validation[: self.evaluate_examples])
+
+    def _trained(self) -> Usage:
+        return self._session.total(without=("evaluate",))
+
+    def _spent(self, seconds: float) -> str:
+        return self.budget.spent(self._trained(), seconds)
+
+    def _check_data(self, task: Task) -> None:
+        """Look at every split that will be used; an empty one raises and says what to do."""
+        needed = {"train": True, "gate": self.gate is not None, "validation": self.evaluate_every is not None}
+        for split in (name for name, need in needed.items() if need):
+            getattr(task, split)
+
+    def _open(self, task: Task) -> RunDirectory | None:
+        if self.run_dir is None:
+            return None
+        return RunDirectory(self.run_dir, {**self._identity, "data": f"{task.name} {task.digest}"}, self.resume)
+
+    def _restore(self, directory: RunDirectory, report: Report, steps: int) -> int:
+        """Load the last checkpoint and the reports before it; return the step to go on with."""
+        last = directory.last_checkpoint()
+        if last is None:
+            return 0
+        folder = directory.checkpoint_folder(last)
+        self.graph.load_state(folder / "parameters")
+        state = json.loads((folder / "state.json").read_text("utf-8"))
+        for path, optimizer in self.text.items():
+            optimizer.load_state(state["text"][path])
+        for phase, numbers in state["usage"].items():
+            self._session.usage[phase] = Usage(*numbers)
+        report.problems = state["problems"]
+        report.history += [read_report(directory.read_step(step), steps) for step in range(last + 1)]
+        return last + 1
+
+    def _commit(self, directory: RunDirectory, item: StepReport, outcome: phases.StepOutcome) -> None:
+        prompts = {path: prompt.text for path, prompt in self.prompts.items()}
+        files = step_files(item, outcome, prompts, self._session.asked)
+        if not directory.commit(item.step, files):
+            warn(
+                f"step {item.step} was committed before the run was interrupted and came out differently now; its first "
+                "record is kept. Load policies with deterministic=True for runs that repeat exactly",
+                TrainingWarning,
+                stacklevel=2,
+            )
+
+    def _checkpoint(self, directory: RunDirectory, step: int, report: Report) -> None:
+        """Write parameters and the state of the loop; answers up to here need no journal any more."""
+
+        def write(folder: Path) -> None:
+            self.graph.save(folder / "parameters")
+            state: dict[str, Any] = {
+                "text": {path: optimizer.state() for path, optimizer in self.text.items()},
+                "usage": {
+                    phase: [item.prompt_tokens, item.generated_tokens, item.calls, item.usd]
+                    for phase, item in self._session.usage.items()
+                },
+                "problems": report.problems,
+            }
+            (folder / "state.json").write_text(dump_json(state), "utf-8")
+
+        directory.checkpoint(step, write)
+        self._session.journal = directory.journal()
+
+
+def _by_path(kind: str, given: T | Mapping[str, T] | None, parameters: Mapping[str, object]) -> dict[str, T]:
+    """Return a setting by parameter path: one for all, or a mapping whose paths must exist."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(parameters, given)
+    if unknown := [path for path in given if path not in parameters]:
+        raise UnknownNameError(f"{kind} path", unknown[0], parameters)
+    return dict(given)
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise ConfigError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def _exact(policy: object) -> bool:
+    """True for a local model whose answers are a function of the request and the weights alone."""
+    return bool(getattr(policy, "deterministic", False))
