@@ -42,7 +42,9 @@ def main() -> None:
 @app.command()
 def quickstart(
     critic: Annotated[str, Option(help="chain-of-thought, indicative, semantic or verifier.")] = "chain-of-thought",
-    arms: Annotated[str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")] = "joint",
+    arms: Annotated[
+        str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")
+    ] = "joint",
     steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 24,
     seed: Annotated[int, Option(help="Seed of the run, or the first of several.")] = 0,
     seeds: Annotated[int, Option(min=1, help="Seeds per arm of a comparison.")] = 1,
@@ -72,7 +74,9 @@ def quickstart(
 
 @app.command()
 def train(
-    file: Annotated[Path, typer.Argument(help="A Python file with build(**options) -> Trainer and task(**options) -> Task.")],
+    file: Annotated[
+        Path, typer.Argument(help="A Python file with build(**options) -> Trainer and task(**options) -> Task.")
+    ],
     steps: Annotated[int, Option(min=1, help="Number of the last step.")] = 100,
     task: TaskName = None,
     settings: Settings = None,

@@ -8,7 +8,7 @@ A subclass assigns nodes (and other graphs, and lists or dicts of them) to attri
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ from textgrad_rl_graphs.types import Example
 from textgrad_rl_graphs.value import Value
 
 
+async def _forward_missing(self: Graph, **inputs: Any) -> Value:
+    raise GraphError(f"{type(self).__name__} does not define 'async def forward(self, ...)'")
+
+
 class Graph:
     """Base class of programs.
 
@@ -47,9 +51,9 @@ class Graph:
 
     _paths: dict[int, tuple[str, Node]] | None = None
 
-    async def forward(self, **inputs: Any) -> Value:
-        """One example in, one Value out; subclasses write it."""
-        raise GraphError(f"{type(self).__name__} does not define 'async def forward(self, ...)'")
+    # An attribute rather than a method, so that subclasses may name their inputs and stay correctly typed.
+    forward: Callable[..., Coroutine[Any, Any, Value]] = _forward_missing
+    """One example in, one Value out; subclasses write it."""
 
     async def __call__(self, **inputs: Any) -> Value:
         """Run as part of another graph's ``forward``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, final
 
@@ -32,7 +33,8 @@ class FileJournal:
         self._entries, length = _read(self.path)
         if self.path.exists() and length < self.path.stat().st_size:
             os.truncate(self.path, length)
-        self._file = None if not self.path.exists() else self.path.open("a", encoding="utf-8")
+        self._length = length
+        self._file: FileIO | None = None
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -48,22 +50,42 @@ class FileJournal:
         Raises:
             RecordsError: when it cannot be written (a full disk).
         """
-        line = json.dumps({"key": key, "entry": entry}, ensure_ascii=False, separators=(",", ":"))
+        line = f"{json_text({'key': key, 'entry': entry}, separators=(',', ':'))}\n".encode()
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("a", encoding="utf-8")
-            self._file.write(line + "\n")
-            self._file.flush()
+                self._file = FileIO(self.path, "a")
+            self._write(self._file, line)
         except OSError as error:
             raise RecordsError(cannot_write(self.path, error)) from error
         self._entries[key] = entry
+
+    def _write(self, file: FileIO, line: bytes) -> None:
+        """Write a whole line or nothing: what follows half a line could not be read."""
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(self._length)
+            raise
+        self._length += len(line)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def json_text(value: object, **options: Any) -> str:
+    """Return JSON that UTF-8 can carry: readable letters, escapes where a model's answer holds half a character."""
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, **options)
+    return text
 
 
 def cannot_write(path: Path, error: OSError) -> str:

@@ -203,7 +203,10 @@ class Function:
         if self.effects == "none":
             data = await self._run(path, positional, named)
         else:
-            data = await perform(digest("effect", trace.id, call.key), lambda: self._run(path, positional, named))
+            # Keys leave prompt versions out where two versions are compared, so what it reads is part of the identity.
+            read = (f"{name}={value.text}" for name, value in values.items())
+            key = digest("effect", trace.id, call.key, *read)
+            data = await perform(key, lambda: self._run(path, positional, named))
         call.output = Value(data, key=call.key, name=path, trace=trace, call=call)
         return call.output
 
@@ -235,6 +238,8 @@ def current_trace(what: str) -> Trace:
     trace = CURRENT_TRACE.get()
     if trace is None:
         raise GraphError(f"{what} was called outside of a run; call it inside Graph.forward and use graph.run(inputs)")
+    if trace.output is not None or trace.failure is not None:  # a branch that a failed gather left running
+        raise GraphError(f"{what} was called after its run had ended")
     return trace
 
 

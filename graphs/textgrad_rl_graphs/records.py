@@ -23,7 +23,7 @@ from typing import Any, Literal, final
 
 from textgrad_rl_graphs.errors import ConfigError, RecordsError
 from textgrad_rl_graphs.feedback import Feedback
-from textgrad_rl_graphs.journal import FileJournal, cannot_write
+from textgrad_rl_graphs.journal import FileJournal, cannot_write, json_text
 from textgrad_rl_graphs.node import LLM
 from textgrad_rl_graphs.trace import Call, Trace
 from textgrad_rl_graphs.types import Completion, Request
@@ -67,6 +67,10 @@ class RunDirectory:
             (self.path / name).mkdir(parents=True, exist_ok=True)
             for leftover in (self.path / name).glob(".*"):
                 shutil.rmtree(leftover)
+        current = self._journal_path()
+        for old in (self.path / "journal").glob("*.jsonl"):
+            if old != current:  # killed between a checkpoint and the end of its journal
+                old.unlink()
         if not known.exists():
             _write_file(known, dump_json({"schema": SCHEMA, "fingerprint": dict(fingerprint)}))
 
@@ -79,8 +83,11 @@ class RunDirectory:
     def journal(self) -> FileJournal:
         """Return the journal of the answers since the last checkpoint."""
         if self._journal is None:
-            self._journal = FileJournal(self.path / "journal" / f"{self.last_checkpoint() or 0:06d}.jsonl")
+            self._journal = FileJournal(self._journal_path())
         return self._journal
+
+    def _journal_path(self) -> Path:
+        return self.path / "journal" / f"{self.last_checkpoint() or 0:06d}.jsonl"
 
     def last_step(self) -> int | None:
         """Return the number of the last committed step, None before the first."""
@@ -166,14 +173,12 @@ class RunDirectory:
 
 def dump_json(value: object) -> str:
     """Return readable JSON that is the same for the same value."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(value, indent=1, sort_keys=True) + "\n"
 
 
 def dump_lines(values: Iterable[object]) -> str:
     """Return JSON lines that are the same for the same values."""
-    return "".join(
-        json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n" for value in values
-    )
+    return "".join(json_text(value, sort_keys=True, separators=(",", ":")) + "\n" for value in values)
 
 
 def call_record(trace: Trace, call: Call) -> dict[str, Any] | None:

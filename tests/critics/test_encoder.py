@@ -104,6 +104,7 @@ def test_nothing_is_loaded_before_it_is_used():
     assert SentenceEncoder(HUB)._model is None
 
 
+@pytest.mark.slow
 def test_gsm8k_references_are_closer_to_themselves(make_case, minilm):
     folder = os.environ.get("TEXTGRAD_RL_DATA")
     if not folder:

@@ -1,6 +1,6 @@
 """The package as a whole: one namespace, and an import that stays light."""
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 
@@ -8,9 +8,7 @@ import textgrad_rl_critics
 
 
 def test_one_namespace():
-    spec = importlib.util.find_spec("textgrad_rl.critics")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.import_module("textgrad_rl.critics")
     assert module.__all__ == textgrad_rl_critics.__all__ == sorted(textgrad_rl_critics.__all__)
     for name in module.__all__:
         assert getattr(module, name) is getattr(textgrad_rl_critics, name)

@@ -36,7 +36,7 @@ def test_one_exception_leaves_the_others_alone(make_case, caplog):
     feedback = Verifier(length).critique([make_case("42"), make_case("421"), make_case("42")])
     assert [item.score for item in feedback] == [1.0, None, 1.0]
     assert "ZeroDivisionError" in caplog.text
-    assert "in length" not in caplog.text or "of length" in caplog.text
+    assert "of length: return 1.0 if len(text) == 2" in feedback[1].critique  # which line of the function
 
 
 def test_lowest_is_what_an_unusable_answer_gets(make_case):

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import time
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_graph_that_holds_itself_is_walked_once() -> None:
 def test_nodes_may_be_replaced_after_a_run() -> None:
     class Only(Graph):
         async def forward(self, question: Value) -> Value:
-            (node,) = vars(self).values()
+            (node,) = (item for name, item in vars(self).items() if name.startswith("node"))
             return await node(question=question)
 
     graph = Only()
@@ -79,6 +80,7 @@ def test_nodes_may_be_replaced_after_a_run() -> None:
         assert call.path == f"node{number}"
         del call
         delattr(graph, f"node{number}")
+        gc.collect()
 
 
 class Loop(Graph):
@@ -113,6 +115,33 @@ class Branching(Graph):
 
 def test_branches_are_the_python_they_look_like() -> None:
     assert [Branching().run({"number": number}).output.text for number in (1, 2)] == ["1 is odd", "2 is even"]  # type: ignore[union-attr]
+
+
+class OneBranchFails(Graph):
+    def __init__(self) -> None:
+        self.model = ScriptedModel(echo, latency=lambda _: 0.005)
+        self.ask = LLM(self.model, template="{text}")
+        self.tool = Function(lambda number: 1 // number)
+
+    async def forward(self, number: Value) -> Value:
+        async def chain() -> Value:
+            text = number
+            for _ in range(5):
+                text = await self.ask(text=text)
+            return text
+
+        return join(*await asyncio.gather(chain(), self.tool(number)))
+
+
+async def test_branches_beside_a_failed_one_ask_nothing_more() -> None:
+    graph = OneBranchFails()
+    trace = await graph.arun({"number": 0})
+    assert trace.failure is not None
+    assert len(trace.calls) == 2
+    await asyncio.sleep(0.05)
+    assert len(graph.model.log) == 1
+    assert len(trace.calls) == 2
+    assert len((await graph.arun({"number": 1})).calls) == 7
 
 
 class Joining(Graph):

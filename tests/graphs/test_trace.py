@@ -169,6 +169,19 @@ def test_ordered_puts_producers_first() -> None:
         assert all(position[producer.key] < position[call.key] for producer in producers_of(call))
 
 
+def test_ordered_breaks_ties_by_path() -> None:
+    class Wide(Graph):
+        def __init__(self) -> None:
+            self.nodes_ = {name: LLM(ScriptedModel(echo), template="{question}") for name in "fbdace"}
+
+        async def forward(self, question: Value) -> Value:
+            first = [await node(question=question) for node in self.nodes_.values()]
+            return join(*[await node(question=first[0]) for node in self.nodes_.values()])
+
+    letters = [call.path[-1] for call in Wide().run({"question": "q"}).ordered()]
+    assert letters == [*"abcdef", *"abcdef", "n"]
+
+
 def test_usage_is_the_sum_over_calls_and_ids_tell_runs_apart() -> None:
     graph = Repeats(ScriptedModel(echo))
     trace = graph.run({"question": "q"}, step=2, sample=1)

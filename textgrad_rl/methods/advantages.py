@@ -15,6 +15,7 @@ from math import isfinite
 from statistics import fmean, stdev
 from typing import Literal
 
+from textgrad_rl.policies.rows import Row, Segment
 from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.node import LLM
@@ -22,13 +23,14 @@ from textgrad_rl_graphs.refine import Refinement
 from textgrad_rl_graphs.trace import Call, Trace
 from textgrad_rl_graphs.types import Completion
 
-from textgrad_rl.policies.rows import Row, Segment
-
 Scale = Literal["none", "std"]
 
 
 def group_advantages(rewards: Sequence[float], scale: Scale = "none", epsilon: float = 1e-4) -> list[float]:
-    """Return ``R - mean(R)``, divided by ``std(R) + epsilon`` for ``scale="std"`` (sample standard deviation).
+    """Return ``R - mean(R)``, divided by ``std(R) + epsilon`` for ``scale="std"``.
+
+    The standard deviation is that of a sample (n - 1), as in the released code of Critique-GRPO and in TRL: one right
+    answer among eight gets 2.475 before epsilon, where that of a population would give 2.646.
 
     Source: GRPO, https://arxiv.org/abs/2402.03300, equation 1 (with std); Dr. GRPO,
     https://arxiv.org/abs/2503.20783 (without).
@@ -71,7 +73,9 @@ def advantages(
     if credit != "shared":
         raise ConfigError(f"unknown credit {credit!r}. Known: shared.")
     if len(traces) != len(feedback):
-        raise GraphError(f"advantages got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please")
+        raise GraphError(
+            f"advantages got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please"
+        )
     rows: dict[str, list[Row]] = {}
     segments: dict[tuple[int, ...], Segment] = {}
     kept = [item for item in refinements if item.kept and item.feedback is not None]

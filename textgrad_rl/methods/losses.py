@@ -9,10 +9,9 @@ Left out so far: GSPO, CISPO, SAPO, KL and entropy terms, mismatch weights.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import fsum, inf
 from typing import TYPE_CHECKING, Literal, Protocol, final
 
 from textgrad_rl_graphs.errors import ConfigError
@@ -33,9 +32,14 @@ class Loss(Protocol):
         ...
 
     def token_terms(self, lp_N: Tensor, lo_N: Tensor, advantage_N: Tensor, refinement_N: Tensor) -> Tensor:
-        """Return the loss term of every token, (N,), from log-probabilities now (``lp``) and at batch start (``lo``),
-        advantages, and a mask of the tokens that belong to refinements.
-        """  # fmt: skip
+        """Return the loss term of every token, (N,).
+
+        Args:
+            lp_N: log-probabilities under the present weights.
+            lo_N: the same at batch start.
+            advantage_N: of the token's row.
+            refinement_N: True for tokens of refinements.
+        """
         ...
 
 
@@ -79,25 +83,30 @@ def shaped(lp_N: Tensor, advantage_N: Tensor, gamma: float, low: float = inf, hi
 
 
 def sequence_mean(rows: Sequence[Row]) -> list[float]:
-    """Weight of a token: ``weight / (rows * its row's length)``: mean over sequences of token means (GRPO)."""
-    return [row.weight / (len(rows) * len(row.output_ids)) for row in rows]
+    """Weight of a token: ``weight / (sum of weights * its row's length)``: mean over rows of token means (GRPO)."""
+    total = fsum(row.weight for row in rows)
+    return [row.weight / (total * len(row.output_ids)) for row in rows]
 
 
 def constant_length(rows: Sequence[Row], length: int) -> list[float]:
-    """Weight of a token: ``weight / (rows * length)``: no bias towards short answers.
+    """Weight of a token: ``weight / (sum of weights * length)``: no bias towards short answers.
 
     Source: Dr. GRPO, https://arxiv.org/abs/2503.20783, section 3.1.
     """
-    return [row.weight / (len(rows) * length) for row in rows]
+    total = fsum(row.weight for row in rows)
+    return [row.weight / (total * length) for row in rows]
 
 
 def group_sum(rows: Sequence[Row]) -> list[float]:
-    """Weight of a token: ``weight / (groups * rows of its kind in its group)``; no length normalisation.
+    """Weight of a token: ``weight / (groups * weights of its kind in its group)``; no length normalisation.
 
     The ``1/n`` and ``1/k`` of Critique-GRPO, https://arxiv.org/abs/2506.03106: one refinement weighs as much as all
     initial responses of its group together.
     """
-    sizes = Counter((row.group, row.kind) for row in rows)
+    weights: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        weights.setdefault((row.group, row.kind), []).append(row.weight)
+    sizes = {key: fsum(values) for key, values in weights.items()}
     groups = len({row.group for row in rows})
     return [row.weight / (groups * sizes[row.group, row.kind]) for row in rows]
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgrad_rl_graphs.errors import UnknownNameError
-from textgrad_rl_graphs.refine import Refine
-
 from textgrad_rl.methods.critique_grpo import CritiqueGRPO
 from textgrad_rl.methods.grpo import GRPO
+from textgrad_rl_graphs.errors import UnknownNameError
+from textgrad_rl_graphs.refine import Refine
 
 _RESPONSE_TOKENS = 8192  # the response length of the paper's experiments
 

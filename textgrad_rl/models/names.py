@@ -52,7 +52,8 @@ def parse_name(name: str) -> ModelName:
 
         return ModelName("folder", str(folder()))
     if name.startswith((".", "/", "~")) or Path(name).is_dir():
-        return ModelName("folder", str(Path(name).expanduser()))
+        # Absolute: transformers would look for a relative folder that is missing on the hub.
+        return ModelName("folder", str(Path(name).expanduser().absolute()))
     scheme, separator, rest = name.partition(":")
     if not separator:
         raise _bare(name)

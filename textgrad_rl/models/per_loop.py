@@ -14,6 +14,9 @@ from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
+_FOREVER_S = 1e9
+"""Later than any loop ends."""
+
 
 @final
 class PerLoop(Generic[T]):
@@ -37,6 +40,9 @@ class PerLoop(Generic[T]):
             resource = self._make()
             guard = self._guard(loop, resource)
             self._held[loop] = (resource, guard)
+            # The loop has to hold the guard: it knows its generators weakly, and a model that is dropped while the
+            # loop runs would take the guard with it, and with it the last chance to close what is open.
+            loop.call_later(_FOREVER_S, id, guard)
             await anext(guard)  # the first step registers the generator with the loop; it never suspends
         return self._held[loop][0]
 

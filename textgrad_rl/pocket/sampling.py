@@ -22,7 +22,7 @@ def sample(
     *,
     temperature: float = 1.0,
     max_tokens: int = 256,
-    batch: int = 192,
+    batch: int = 512,
 ) -> list[str]:
     """One completion per request, in order.
 
@@ -41,17 +41,17 @@ def sample(
     choice: dict[str, Any] = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     for start in range(0, len(order), batch):
         part = order[start : start + batch]
-        inputs: Any = tokenizer.apply_chat_template(
-            [chat(*requests[i]) for i in part],
-            add_generation_prompt=True,
-            padding=True,
-            padding_side="left",
-            return_tensors="pt",
-            return_dict=True,
-        )
+        texts = [
+            str(tokenizer.apply_chat_template(chat(*requests[i]), add_generation_prompt=True, tokenize=False))
+            for i in part
+        ]
+        inputs = tokenizer(texts, padding=True, padding_side="left", add_special_tokens=False, return_tensors="pt")
         with torch.no_grad():
             outputs = model.generate(
-                **inputs, max_new_tokens=max_tokens, **(choice if temperature else {"do_sample": False})
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=max_tokens,
+                **(choice if temperature else {"do_sample": False}),
             )
         completions = outputs[:, inputs["input_ids"].shape[1] :]
         for i, text in zip(part, tokenizer.batch_decode(completions, skip_special_tokens=True), strict=True):

@@ -52,5 +52,6 @@ def build(texts: Iterable[str], *, vocabulary: int = 512, positions: int = 1024)
         eos_token=END,
         chat_template=CHAT_TEMPLATE,
         model_max_length=positions,
+        padding_side="left",
         clean_up_tokenization_spaces=False,
     )

@@ -1,15 +1,17 @@
 """Train the embedded model from scratch: `python -m textgrad_rl.pocket.train --difficulty hard --out DIR --seed 0`.
 
 One process per core (gloo, gradients averaged), float32. The text is drawn while training; nothing is read from disk.
-Left out: resuming, since a full run takes half an hour.
+`--start DIR` begins with the weights of an earlier run instead, with a fresh optimizer and schedule.
+Left out: resuming exactly where a run broke off, since a full run takes half an hour.
 """
 
 import argparse
 import itertools
 import json
 import os
+import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,9 +120,9 @@ def train_step(
     learned = sum(int((labels_BT != IGNORED).sum()) for _, labels_BT in parts)
     total = 0.0
     for place, (tokens_BT, labels_BT) in enumerate(parts):
-        waits = isinstance(loss, DistributedDataParallel) and place < len(parts) - 1
-        with loss.no_sync() if waits else nullcontext():
-            value = loss(tokens_BT, labels_BT) / learned
+        waits = place < len(parts) - 1
+        with loss.no_sync() if waits and isinstance(loss, DistributedDataParallel) else nullcontext():
+            value: Tensor = loss(tokens_BT, labels_BT) / learned
             value.backward()
         total += value.item()
     for update in updates:
@@ -132,7 +134,7 @@ def train_step(
     return total
 
 
-def run(rank: int, settings: Settings, out: Path, rendezvous: str) -> None:
+def run(rank: int, settings: Settings, out: Path, start_from: Path | None, rendezvous: str) -> None:
     """One process of the training run; the first one reports and saves."""
     from transformers import AutoTokenizer, Qwen3ForCausalLM
 
@@ -140,7 +142,9 @@ def run(rank: int, settings: Settings, out: Path, rendezvous: str) -> None:
     torch.manual_seed(settings.seed)
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=settings.processes)
     tokenizer: Any = AutoTokenizer.from_pretrained(out)
-    model = Qwen3ForCausalLM(configuration(tokenizer))
+    model: Any = (
+        Qwen3ForCausalLM.from_pretrained(start_from) if start_from else Qwen3ForCausalLM(configuration(tokenizer))
+    )
     loss = DistributedDataParallel(CompletionLoss(model))
     corpus = Corpus(DIFFICULTIES[settings.difficulty], seed=(settings.seed + 1) * 1000 + rank)
     source = batches(corpus, tokenizer, rows=settings.rows, seed=settings.seed)
@@ -155,14 +159,16 @@ def run(rank: int, settings: Settings, out: Path, rendezvous: str) -> None:
             speed = f"{tokens / 1e6:.2f} M tokens {tokens / seconds:.0f}/s"
             print(f"step {done}/{settings.steps} loss {mean:.4f} {seconds:.0f} s {speed}", flush=True)
         if rank == 0 and (done % 250 == 0 or done == settings.steps):
-            save(model, settings, out, steps_done=done, tokens=tokens, minutes=round(seconds / 60, 1))
+            before = json.loads((start_from / "training.json").read_text()) if start_from else None
+            progress = {"steps_done": done, "tokens": tokens, "minutes": round(seconds / 60, 1), "before": before}
+            save(model, settings, out, progress)
     torch.distributed.destroy_process_group()
 
 
-def save(model: "Qwen3ForCausalLM", settings: Settings, out: Path, **progress: float) -> None:
+def save(model: "Qwen3ForCausalLM", settings: Settings, out: Path, progress: Mapping[str, Any]) -> None:
     """Write weights and configuration, and how they were made into `training.json`."""
     model.save_pretrained(out)
-    (out / "training.json").write_text(json.dumps(asdict(settings) | progress, indent=2) + "\n")
+    (out / "training.json").write_text(json.dumps(asdict(settings) | dict(progress), indent=2) + "\n")
 
 
 def main() -> None:
@@ -172,15 +178,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--start", type=Path, help="folder of an earlier run whose weights to begin with")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on both learning rates")
+    parser.add_argument("--decay", type=float, default=Settings.decay)
     parser.add_argument("--processes", type=int, default=min(Settings.processes, os.cpu_count() or 1))
     arguments = vars(parser.parse_args())
     out: Path = arguments.pop("out")
-    settings = Settings(**arguments)
+    start: Path | None = arguments.pop("start")
+    rate = arguments.pop("rate")
+    settings = Settings(muon=Settings.muon * rate, adamw=Settings.adamw * rate, **arguments)
     out.mkdir(parents=True, exist_ok=True)
-    save_tokenizer(train_tokenizer(settings), out)
+    if start:
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(start / name, out / name)
+    else:
+        save_tokenizer(train_tokenizer(settings), out)
     rendezvous = out.absolute() / ".rendezvous"
     rendezvous.unlink(missing_ok=True)
-    torch.multiprocessing.spawn(run, (settings, out, rendezvous.as_uri()), nprocs=settings.processes)
+    torch.multiprocessing.spawn(run, (settings, out, start, rendezvous.as_uri()), nprocs=settings.processes)
     rendezvous.unlink(missing_ok=True)
 
 

@@ -91,26 +91,27 @@ def _weights(folder: Path, model: Any) -> dict[str, Any]:
     """Return a folder's weights, checked against a model."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-    if kind != model.config.model_type:
-        raise RecordsError(f"{folder} holds a model of type {kind}, this policy is {model.config.model_type}")
+    theirs = _architecture(AutoConfig.from_pretrained(folder, local_files_only=True))
+    mine = _architecture(model.config)
+    for name in sorted(theirs.keys() | mine.keys(), key=lambda name: (name != "model_type", name)):
+        if theirs.get(name) != mine.get(name):
+            raise RecordsError(
+                f"{folder} holds another architecture: {name} is {theirs.get(name)} there, {mine.get(name)} here"
+            )
     with no_progress_bars():
         pair: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=model.dtype, local_files_only=True, output_loading_info=True
         )
     loaded, report = pair
-    weights: dict[str, Any] = loaded.state_dict()
-    mine = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if mine != theirs:
-        different = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
-        name = different[0]
-        raise RecordsError(
-            f"{folder} holds another architecture: {name} is {theirs.get(name)} there, {mine.get(name)} here"
-        )
-    if report["missing_keys"]:
-        raise RecordsError(f"{folder} lacks the weights {', '.join(sorted(report['missing_keys']))}")
-    return weights
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise RecordsError(f"{folder} lacks weights: {report['missing_keys'] or report['mismatched_keys']}")
+    return dict(loaded.state_dict())
+
+
+def _architecture(config: Any) -> dict[str, Any]:
+    """Return what a configuration says of the computation, without where and how it was stored."""
+    stored = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+    return {name: value for name, value in config.to_dict().items() if name not in stored}
 
 
 def _flush(path: Path) -> None:

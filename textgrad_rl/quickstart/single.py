@@ -35,9 +35,7 @@ def run_quickstart(
     trainer = build("joint", critic=critic, seed=seed, run_dir=run_dir, callbacks=[tgr.Progress(console)])
     prompt = trainer.prompts["solve.system"]
     first_text, test = prompt.text, task.test[:test_examples]
-    console.print(
-        f"Training the prompt and the weights of {trainer.policies['solve.model'].name} on {task.name}; critic: {critic}."
-    )
+    console.print(f"Training prompt and weights of the embedded model on {task.name}; critic: {critic}.")
     console.print(f"Run directory: {run_dir} (stop it any time; the same command goes on from there)\n")
     before = trainer.evaluate(test)
     console.print(f"Held-out accuracy before, temperature 1: {before}\n")

@@ -55,11 +55,18 @@ class Gate:
         """Return the examples of a turn: consecutive stretches of the split, around its end.
 
         Raises:
-            DataError: when the split is empty.
+            DataError: when the split is empty, or too small for anything to pass.
         """
         if not split:
-            raise DataError("the gate split is empty; give the task gate examples, or gate=None to accept every proposal")
+            raise DataError(
+                "the gate split is empty; give the task gate examples, or gate=None to accept every proposal"
+            )
         count = min(self.examples, len(split))
+        if 0.5**count > self.alpha:
+            raise DataError(
+                f"the gate split has {count} examples, and even a win on each has p = {0.5**count:.3g} > alpha = "
+                f"{self.alpha}: nothing could pass; give the task more gate examples"
+            )
         return [split[(turn * count + index) % len(split)] for index in range(count)]
 
     def judge(self, old: Sequence[float | None], new: Sequence[float | None]) -> GateVerdict:

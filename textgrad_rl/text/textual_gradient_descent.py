@@ -122,3 +122,10 @@ class TextualGradientDescent:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what :meth:`state` returned."""
         self.rejected = {path: list(texts) for path, texts in state["rejected"].items()}
+
+    def __repr__(self) -> str:
+        """Show the settings; a run is continued by an equal one."""
+        return (
+            f"TextualGradientDescent(model={self.model.name!r}, feedback_limit={self.feedback_limit}, "
+            f"rejected_limit={self.rejected_limit}, sampling={self.sampling}, retries={self.retries})"
+        )

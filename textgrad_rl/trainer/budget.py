@@ -44,5 +44,5 @@ class Budget:
         for name, value in reached.items():
             limit = getattr(self, name)
             if limit is not None and value >= limit:
-                return f"the budget of {limit:g} {name} is used up"
+                return f"the budget of {limit:,} {name} is used up"
         return ""

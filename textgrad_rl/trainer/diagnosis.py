@@ -27,11 +27,11 @@ def problems(metrics: Mapping[str, float]) -> list[str]:
                 f"all {groups:.0f} groups are dead: every sample of a question got the same reward, so every advantage "
                 "is 0. Use easier or harder questions, more samples, a graded critic, or refinements (Refine)"
             )
-        elif metrics["rows"] and metrics.get("grad_norm") == 0:
+        elif 0 in [value for name, value in metrics.items() if name.endswith("grad_norm")]:  # of every policy
             found.append("the gradient is exactly zero although advantages are not: check the loss and the clip range")
     if metrics["policy_faults"] > 0.5 * samples:
         found.append(
-            f"{metrics['policy_faults']:.0f} of {samples:.0f} samples are unusable (empty, cut off or unparsable): raise "
-            "max_tokens or look at the outputs"
+            f"{metrics['policy_faults']:.0f} of {samples:.0f} samples are unusable (empty, cut off or unparsable): "
+            "raise max_tokens or look at the outputs"
         )
     return found

@@ -104,7 +104,9 @@ def summarize(
             by_example.setdefault(trace.example_id, []).append(value)
     if not by_example:
         reasons = {item.critique for item in feedback if item.critique}
-        raise DataError(f"not one of {len(traces)} runs could be scored: {'; '.join(sorted(reasons)[:3]) or 'no reason'}")
+        raise DataError(
+            f"not one of {len(traces)} runs could be scored: {'; '.join(sorted(reasons)[:3]) or 'no reason'}"
+        )
     values = {key: fmean(parts) for key, parts in by_example.items()}
     single = all(len(parts) == 1 for parts in by_example.values()) and set(values.values()) <= {0.0, 1.0}
     n = len(values)

@@ -1,16 +1,23 @@
 """The phases of a training step, each a function from records to records.
 
-    run_examples -> critic -> backward -> refine -> update_weights -> propose, update_prompts
+run_examples -> critic -> backward -> refine -> update_weights -> propose, update_prompts
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from textgrad_rl.methods.advantages import advantages
+from textgrad_rl.methods.method import WeightMethod
+from textgrad_rl.policies.protocol import Policy
+from textgrad_rl.text.gate import Gate, GateVerdict
+from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
+from textgrad_rl.trainer.evaluation import judged_runs, value_of
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.gradient import Gradients
 from textgrad_rl_graphs.graph import Graph
@@ -19,13 +26,6 @@ from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.refine import Refinement
 from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Example
-
-from textgrad_rl.methods.advantages import advantages
-from textgrad_rl.methods.method import WeightMethod
-from textgrad_rl.policies.protocol import Policy
-from textgrad_rl.text.gate import Gate, GateVerdict
-from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
-from textgrad_rl.trainer.evaluation import judged_runs, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,13 @@ def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int)
 
 
 async def run_examples(graph: Graph, examples: Sequence[Example], samples: int, step: int, seed: int) -> list[Trace]:
-    """Run every example ``samples`` times, all at once."""
-    runs = (
-        graph.arun(example, sample=sample, step=step, seed=seed) for example in examples for sample in range(samples)
-    )
+    """Run every example ``samples`` times, all at once; an example that is drawn again gets further samples."""
+    drawn: Counter[str] = Counter()
+    runs = []
+    for example in examples:
+        first = drawn[example.key] * samples
+        drawn[example.key] += 1
+        runs += [graph.arun(example, sample=first + index, step=step, seed=seed) for index in range(samples)]
     return list(await asyncio.gather(*runs))
 
 
@@ -79,7 +82,9 @@ def update_weights(
     metrics: dict[str, float] = {}
     for path, policy in policies.items():
         method = methods[path]
-        rows = advantages(traces, feedback, refinements, credit=credit, scale=method.scale, replace=replace).get(path, [])
+        rows = advantages(traces, feedback, refinements, credit=credit, scale=method.scale, replace=replace).get(
+            path, []
+        )
         found: dict[str, float] = {"rows": len(rows), "live_rows": sum(row.advantage != 0 for row in rows)}
         if found["live_rows"]:
             found |= policy.forward_backward(rows, method.loss)
@@ -136,7 +141,9 @@ async def update_prompts(
         if accepted and gate is not None:
             assert metric is not None
             drawn = gate.rotation(examples, step)
-            verdict = await _compare(graph, proposal, gate, drawn, metric, seed=derive_seed(seed, "gate", turn), step=step)
+            verdict = await _compare(
+                graph, proposal, gate, drawn, metric, seed=derive_seed(seed, "gate", turn), step=step
+            )
             accepted = verdict.accepted
         if accepted:
             proposal.prompt.text = proposal.text
@@ -163,7 +170,11 @@ async def _compare(
 
 
 async def propose(
-    optimizers: Mapping[str, TextualGradientDescent], prompts: Mapping[str, Prompt], gradients: Gradients, seed: int, step: int
+    optimizers: Mapping[str, TextualGradientDescent],
+    prompts: Mapping[str, Prompt],
+    gradients: Gradients,
+    seed: int,
+    step: int,
 ) -> list[tuple[TextualGradientDescent, Proposal]]:
     """Ask every prompt's optimizer for a proposal, all at once."""
     answers = await asyncio.gather(
@@ -197,7 +208,7 @@ def step_metrics(
         "policy_faults": sum(item.fault == "policy" for item in feedback),
         "reward": sum(item.score or 0.0 for item in scored) / max(1, len(scored)),
         "accuracy": sum(verdicts) / max(1, len(verdicts)),
-        "critiques": sum(bool(item.critique) for item in feedback),
+        "critiques": sum(bool(item.critique) and item.fault != "critic" for item in feedback),
         "contradicted": sum(item.components.get("contradicted", 0) for item in feedback),
         "refined": len(refinements),
         "refined_right": sum(item.feedback.correct is True for item in refinements if item.feedback is not None),

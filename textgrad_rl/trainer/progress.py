@@ -39,7 +39,12 @@ class Progress:
             self._started = True
         if report.step:
             self._seconds.append(report.seconds)
-        if report.step % self.every == 0 or report.evaluation is not None or report.prompts or report.step == report.steps:
+        if (
+            report.step % self.every == 0
+            or report.evaluation is not None
+            or report.prompts
+            or report.step == report.steps
+        ):
             self._print(_line(_cells(report, self._left(report))))
         for line in report.prompts:
             self._print(f"         {line}", "dim")

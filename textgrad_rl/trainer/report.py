@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from textgrad_rl_graphs.types import Usage
-
 from textgrad_rl.trainer.evaluation import Evaluation
+from textgrad_rl_graphs.types import Usage
 
 
 @dataclass(frozen=True, slots=True)

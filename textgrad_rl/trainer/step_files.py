@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textgrad_rl_graphs.records import call_record, case_record, dump_json, dump_lines, request_record
-from textgrad_rl_graphs.refine import Refinement
-from textgrad_rl_graphs.types import Completion, Request, Usage
-
 from textgrad_rl.trainer.evaluation import Evaluation
 from textgrad_rl.trainer.phases import StepOutcome
 from textgrad_rl.trainer.report import StepReport
+from textgrad_rl_graphs.records import call_record, case_record, dump_json, dump_lines, request_record
+from textgrad_rl_graphs.refine import Refinement
+from textgrad_rl_graphs.types import Completion, Request, Usage
 
 
 def step_files(
@@ -52,7 +51,7 @@ def read_report(record: Mapping[str, Any], steps: int) -> StepReport:
     """Return the report of a committed step from its ``step.json``."""
     prompt_tokens, generated, calls = record["usage"]
     found = record["evaluation"]
-    evaluation = None if found is None else Evaluation(found["mean"], found["low"], found["high"], found["n"])
+    evaluation = None if found is None else Evaluation(**found)
     return StepReport(
         record["step"], steps, record["metrics"], record["prompt_news"], evaluation,
         Usage(prompt_tokens, generated, calls),

@@ -15,17 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 from warnings import warn
 
-from textgrad_rl_graphs.backward import abackward
-from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
-from textgrad_rl_graphs.feedback import Critic
-from textgrad_rl_graphs.graph import Graph
-from textgrad_rl_graphs.prompt import Prompt
-from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
-from textgrad_rl_graphs.refine import Refine, arefine
-from textgrad_rl_graphs.session import Session
-from textgrad_rl_graphs.sync import blocking
-from textgrad_rl_graphs.types import Example, Usage
-
 from textgrad_rl.methods.method import WeightMethod
 from textgrad_rl.policies.protocol import Policy
 from textgrad_rl.tasks.task import Task
@@ -38,6 +27,16 @@ from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
 from textgrad_rl.trainer.report import Report, StepReport
 from textgrad_rl.trainer.step_files import read_report, step_files
+from textgrad_rl_graphs.backward import abackward
+from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+from textgrad_rl_graphs.feedback import Critic
+from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
+from textgrad_rl_graphs.refine import Refine, arefine
+from textgrad_rl_graphs.session import Session
+from textgrad_rl_graphs.sync import blocking
+from textgrad_rl_graphs.types import Example, Usage
 
 Callback = Callable[[StepReport], None]
 T = TypeVar("T")
@@ -130,16 +129,18 @@ class Trainer:
             has = ", ".join((*self.prompts, *self.policies)) or "nothing trainable at all"
             raise ConfigError(
                 f"there is nothing to train: the graph has {has}, text={'set' if self.text else 'None'}, "
-                f"weights={'set' if self.weights else 'None'}. Make a text trainable with textgrad_rl.Prompt(...) and pass "
-                "text=TextualGradientDescent(...), or use a policy from load_policy(...) and pass weights=GRPO(...)"
+                f"weights={'set' if self.weights else 'None'}. Make a text trainable with textgrad_rl.Prompt(...) and "
+                "pass text=TextualGradientDescent(...), or use a policy of load_policy(...) and pass weights=GRPO(...)"
             )
         if self.gate is not None and self.metric is None:
-            raise ConfigError("the gate needs a yardstick: pass metric=... (a critic), or gate=None to accept every proposal")
+            raise ConfigError(
+                "the gate needs a yardstick: pass metric=... (a critic), or gate=None to accept every proposal"
+            )
         if self.credit != "shared":
             raise UnknownNameError("credit", self.credit, ["shared"])
         if self.deterministic and (loose := [path for path, item in self.policies.items() if not _exact(item)]):
             raise ConfigError(
-                f"deterministic=True needs policies loaded with load_policy(..., deterministic=True): {', '.join(loose)}"
+                f"deterministic=True needs policies from load_policy(..., deterministic=True): {', '.join(loose)}"
             )
 
     async def aevaluate(self, examples: Sequence[Example], *, samples: int = 1) -> Evaluation:
@@ -182,15 +183,16 @@ class Trainer:
                     report.stopped = spent
                     break
                 await self._one(step, steps, task, directory, report)
-            if directory is not None and report.history[-1].step:
-                self._checkpoint(directory, report.history[-1].step, report)
+            last = report.history[-1]
+            if directory is not None:
+                self._checkpoint(directory, last.step, report)
+            if self.evaluate_every is not None and last.evaluation is None:
+                report.history[-1] = replace(last, evaluation=await self._evaluate_split(task))
         finally:
             report.seconds = time.perf_counter() - started
+            self._session.journal = None  # what is asked after the run is not part of it
             if directory is not None:
                 directory.close()
-        last = report.history[-1]
-        if self.evaluate_every is not None and last.evaluation is None:
-            report.history[-1] = replace(last, evaluation=await self._evaluate_split(task))
         if directory is not None:
             directory.write("report.json", dump_json(report.summary()))
             if report.evaluations:
@@ -214,7 +216,7 @@ class Trainer:
             item = replace(item, evaluation=await self._evaluate_split(task))
         if directory is not None:
             self._commit(directory, item, outcome)
-            if step and (step % self.checkpoint_every == 0 or step == steps):
+            if step % self.checkpoint_every == 0 or step == steps:  # 0 too: to start over needs the first state
                 self._checkpoint(directory, step, report)
         item = replace(item, seconds=time.perf_counter() - started)
         if directory is not None:
@@ -245,7 +247,7 @@ class Trainer:
                 credit=self.credit, replace=self.refine is not None and self.refine.replace,
             )  # fmt: skip
         with session.phase("rewrite"):
-            proposals = await phases.propose(self.text, self.prompts, gradients, seed, step)
+            proposals = await phases.propose(self.text, self.prompts, gradients, seed=seed, step=step)
         with session.phase("gate"):
             decisions = await phases.update_prompts(
                 self.graph, proposals, self.gate, task.gate if self.gate else (), self.metric, step=step, seed=seed
@@ -265,7 +267,12 @@ class Trainer:
         """Look at every split that will be used; an empty one raises and says what to do."""
         needed = {"train": True, "gate": self.gate is not None, "validation": self.evaluate_every is not None}
         for split in (name for name, need in needed.items() if need):
-            getattr(task, split)
+            examples = getattr(task, split)
+            for judge in (self.critic if split == "train" else self.metric,):
+                if (check := getattr(judge, "check", None)) is not None:
+                    check(examples)  # e.g. answers that the critic needs, before anything is paid
+        if self.gate is not None:
+            self.gate.rotation(task.gate, 0)  # too few for anything to pass: an error now, not at the first proposal
 
     def _open(self, task: Task) -> RunDirectory | None:
         if self.run_dir is None:
@@ -293,8 +300,8 @@ class Trainer:
         files = step_files(item, outcome, prompts, self._session.asked)
         if not directory.commit(item.step, files):
             warn(
-                f"step {item.step} was committed before the run was interrupted and came out differently now; its first "
-                "record is kept. Load policies with deterministic=True for runs that repeat exactly",
+                f"step {item.step} was committed before the run was interrupted and came out differently now; its "
+                "first record is kept. Load policies with deterministic=True for runs that repeat exactly",
                 TrainingWarning,
                 stacklevel=2,
             )

@@ -38,7 +38,7 @@ def test_a_missing_column_names_the_place_the_columns_and_the_option(
 
 @pytest.mark.parametrize("cell", [None, ""])
 def test_an_empty_input_is_an_error_an_empty_answer_is_not(cell: str | None) -> None:
-    with pytest.raises(DataError, match="x:1.*'problem'.*empty"):
+    with pytest.raises(DataError, match=r"x:1.*'problem'.*empty"):
         Columns(question="problem", answer=None).example({"problem": cell}, where="x:1")
     assert Columns(question="problem").example({"problem": "q", "answer": None}, where="x:1").answer is None
 

@@ -33,7 +33,7 @@ def test_rows_of_the_asked_split_become_a_task(asked: list[tuple[Any, ...]]) -> 
 
 @pytest.mark.usefixtures("asked")
 def test_data_that_is_not_there() -> None:
-    with pytest.raises(DataError, match="hf:org/none.*cannot be loaded: no such data set"):
+    with pytest.raises(DataError, match=r"hf:org/none.*cannot be loaded: no such data set"):
         tasks.load("hf:org/none")
     with pytest.raises(DataError, match="no rows"):
         tasks.load("hf:org/sums", split="empty")

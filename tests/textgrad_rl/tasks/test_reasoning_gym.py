@@ -75,7 +75,7 @@ def test_settings_that_cannot_work() -> None:
         tasks.load("reasoning_gym:chain_sum", max_terms=1)
     with pytest.raises(ConfigError, match="size must be at least 1"):
         tasks.load("reasoning_gym:chain_sum", size=0)
-    with pytest.raises(ConfigError, match="fixed.*pretraining"):
+    with pytest.raises(ConfigError, match=r"fixed.*pretraining"):
         tasks.load("reasoning_gym:chain_sum", fractions={"train": 1.0})
 
 

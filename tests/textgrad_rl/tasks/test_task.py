@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgrad_rl.tasks.splits import split_of
@@ -17,6 +17,7 @@ def examples(*questions: str) -> list[Example]:
     return [Example({"question": question}, answer="1") for question in questions]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(min_size=1), unique=True, max_size=40))
 def test_every_question_is_in_exactly_the_split_of_its_hash(questions: list[str]) -> None:
     parts = split_examples(examples(*questions), FRACTIONS)

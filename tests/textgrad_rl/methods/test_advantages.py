@@ -1,0 +1,280 @@
+from statistics import pstdev
+
+import pytest
+
+import textgrad_rl as tgr
+from tests.support.scripted import ScriptedCritic, ScriptedModel
+from textgrad_rl.methods.advantages import advantages, group_advantages
+from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
+from textgrad_rl_graphs.feedback import Feedback
+from textgrad_rl_graphs.refine import Refine
+
+RIGHT, WRONG = Feedback(score=1.0, correct=True), Feedback(score=0.0, correct=False, critique="It is off by one.")
+
+# (right initial responses of 7, refinement right, A of the refinement, of right and of wrong responses, A with std)
+TABLE = [
+    (0, 1, 0.875, None, -0.125, 2.475),
+    (0, 0, 0.0, None, 0.0, 0.0),
+    (1, 0, -0.125, 0.875, -0.125, -0.354),
+    (3, 1, 0.5, 0.5, -0.5, 0.935),
+    (3, 0, -0.375, 0.625, -0.375, -0.725),
+    (6, 1, 0.125, 0.125, -0.875, 0.354),
+    (6, 0, -0.75, 0.25, -0.75, -1.620),
+    (7, 1, 0.0, 0.0, None, 0.0),
+    (7, 0, -0.875, 0.125, None, -2.475),
+]
+
+
+@pytest.mark.parametrize(("right", "refined", "of_refinement", "of_right", "of_wrong", "with_std"), TABLE)
+def test_the_advantage_table_of_critique_grpo(right, refined, of_refinement, of_right, of_wrong, with_std):
+    rewards = [1.0] * right + [0.0] * (7 - right) + [float(refined)]
+    *initial, last = group_advantages(rewards)
+    assert last == of_refinement
+    assert initial == [of_right] * right + [of_wrong] * (7 - right)
+    assert group_advantages(rewards, "std", epsilon=0.0)[-1] == pytest.approx(with_std, abs=5e-4)
+    assert group_advantages(rewards, "std")[-1] == pytest.approx(
+        with_std, abs=2e-3
+    )  # epsilon is felt in the third digit
+
+
+def test_the_std_is_that_of_a_sample_not_of_a_population():
+    rewards = [0.0] * 7 + [1.0]
+    assert group_advantages(rewards, "std", epsilon=0.0)[-1] == pytest.approx(2.475, abs=5e-4)
+    assert 0.875 / pstdev(rewards) == pytest.approx(2.646, abs=5e-4)
+
+
+@pytest.mark.parametrize("scale", ["none", "std"])
+@pytest.mark.parametrize("reward", [0.0, 1.0, 0.1, 1 / 3, -7.3])
+def test_identical_rewards_give_exactly_zero(scale, reward):
+    assert group_advantages([reward] * 3, scale) == [0.0] * 3
+
+
+def test_an_empty_group_and_a_group_of_one_have_no_advantage():
+    assert group_advantages([]) == []
+    assert group_advantages([0.7], "std") == [0.0]
+
+
+def test_a_shift_of_all_rewards_changes_nothing_and_a_scale_only_the_unnormalised():
+    rewards = [0.0, 0.25, 1.0]
+    plain = group_advantages(rewards)
+    assert group_advantages([reward + 4 for reward in rewards]) == pytest.approx(plain)
+    assert sum(plain) == pytest.approx(0, abs=1e-15)
+    assert group_advantages([2 * reward for reward in rewards]) == pytest.approx([2 * value for value in plain])
+    scaled = group_advantages([2 * reward for reward in rewards], "std", epsilon=0.0)
+    assert scaled == pytest.approx(group_advantages(rewards, "std", epsilon=0.0))
+
+
+class One(tgr.Graph):
+    def __init__(self, model):
+        self.solve = tgr.LLM(model, system="S", template="{question}")
+
+    async def forward(self, question):
+        return await self.solve(question=question)
+
+
+class Loop(tgr.Graph):
+    """Three calls of one node for "long", one for all else."""
+
+    def __init__(self, model):
+        self.solve = tgr.LLM(model, system="S", template="{text}")
+
+    async def forward(self, question):
+        value = await self.solve(text=question)
+        for _ in range(2 if question.text == "long" else 0):
+            value = await self.solve(text=value)
+        return value
+
+
+class Two(tgr.Graph):
+    def __init__(self, planner, solver):
+        self.plan = tgr.LLM(planner, template="{question}")
+        self.solve = tgr.LLM(solver, template="{plan}")
+
+    async def forward(self, question):
+        return await self.solve(plan=await self.plan(question=question))
+
+
+def policy(script=None, **options):
+    return ScriptedModel(script or (lambda request: f"try {request.seed % 7}"), trainable=True, **options)
+
+
+def runs(graph, questions=("q",), samples=2, step=1):
+    examples = [tgr.Example({"question": question}, id=question) for question in questions]
+    return [graph.run(example, sample=sample, step=step) for example in examples for sample in range(samples)]
+
+
+def refined(traces, feedback, critic, **plan):
+    gradients = tgr.backward(traces, feedback, parameters={"solve.model"})
+    return tgr.refine(traces, gradients, critic, plan=Refine(**plan))
+
+
+def ids(text):
+    return tuple(map(ord, text))
+
+
+def test_every_group_has_its_own_baseline_and_rows_keep_the_tokens_as_sampled():
+    traces = runs(One(policy()), ("a", "b"))
+    rows = advantages(traces, [RIGHT, WRONG, WRONG, WRONG])["solve.model"]
+    assert [row.advantage for row in rows] == [0.5, -0.5, 0.0, 0.0]
+    assert [row.reward for row in rows] == [1.0, 0.0, 0.0, 0.0]
+    assert [row.group for row in rows] == ["1/a/solve", "1/a/solve", "1/b/solve", "1/b/solve"]
+    assert rows[0].context is rows[1].context  # a group shares its prompt
+    assert rows[0].context.tokens() == ids("Sa")
+    for row, trace in zip(rows, traces, strict=True):
+        assert row.output_ids == ids(trace.output.text)
+        assert row.logprobs == (-0.5,) * len(row.output_ids)
+        assert (row.kind, row.weight) == ("sample", 1.0)
+
+
+def test_unscored_samples_leave_the_mean_and_are_not_trained():
+    traces = runs(One(policy()), samples=3)
+    rows = advantages(traces, [RIGHT, Feedback(score=None, fault="critic"), WRONG])["solve.model"]
+    assert [row.advantage for row in rows] == [0.5, -0.5]
+    assert {row.source.split("/")[2] for row in rows} == {"0", "2"}
+
+
+def test_the_scale_reaches_the_rows():
+    rows = advantages(runs(One(policy())), [RIGHT, WRONG], scale="std")["solve.model"]
+    assert [row.advantage for row in rows] == pytest.approx(group_advantages([1, 0], "std"))
+
+
+def test_the_calls_of_a_loop_share_one_sample_s_weight():
+    graph = Loop(policy())
+    traces = runs(graph, ("long", "short"), samples=1)
+    rows = advantages(traces, [RIGHT, WRONG])["solve.model"]
+    assert sorted(row.weight for row in rows) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
+    assert {row.reward for row in rows if row.weight < 1} == {1.0}
+
+
+def test_two_policies_get_rows_of_their_own_and_a_frozen_model_none():
+    traces = runs(Two(policy(name="p"), policy(lambda _: "s", name="s")))
+    rows = advantages(traces, [RIGHT, WRONG])
+    assert {path: [row.advantage for row in rows[path]] for path in rows} == {
+        "plan.model": [0.5, -0.5],
+        "solve.model": [0.5, -0.5],
+    }
+    assert {row.output_ids for row in rows["solve.model"]} == {ids("s")}
+    assert all(row.weight == 1.0 for row in rows["plan.model"])
+    frozen = runs(Two(ScriptedModel(lambda _: "plan"), policy()))
+    assert list(advantages(frozen, [RIGHT, WRONG])) == ["solve.model"]
+
+
+def refiner(request):
+    if request.role == "refine":
+        return "refined answer"
+    return f"try {request.seed % 7}"
+
+
+# Not one character of the critique occurs anywhere else, so that a single leaked token shows.
+LEAK = "ŒØÆŁĐŦŊ"
+
+
+def test_a_refinement_trains_under_the_node_s_own_prompt_without_the_critique():
+    model = policy(refiner)
+    traces = runs(One(model), ("q",), samples=3)
+    feedback = [Feedback(score=0.0, correct=False, critique=LEAK)] * 3
+    attempts = refined(traces, feedback, ScriptedCritic(lambda _: RIGHT))
+    assert any(LEAK in message.content for request in model.asked("refine") for message in request.messages)
+    rows = advantages(traces, feedback, attempts)["solve.model"]
+    assert [row.advantage for row in rows] == [-0.25] * 3 + [0.75]
+    row = rows[-1]
+    assert row.kind == "refinement"
+    assert row.context is rows[0].context
+    assert row.context.tokens() == ids("Sq")
+    assert row.output_ids == ids("refined answer")
+    assert row.group == rows[0].group
+    assert not set(ids(LEAK)) & set(row.context.tokens() + row.output_ids)
+
+
+def test_only_kept_refinements_enter():
+    traces = runs(One(policy(refiner)), samples=3)
+    attempts = refined(traces, [WRONG] * 3, ScriptedCritic(lambda _: RIGHT), keep=2)
+    assert [item.kept for item in attempts].count(True) == 2
+    rows = advantages(traces, [WRONG] * 3, attempts)["solve.model"]
+    assert [row.advantage for row in rows] == pytest.approx([-0.4] * 3 + [0.6] * 2)
+
+
+def test_refinements_are_appended_or_replace_the_first_samples():
+    traces = runs(One(policy(refiner)), samples=4)
+    attempts = refined(traces, [WRONG] * 4, ScriptedCritic(lambda _: RIGHT))
+    appended = advantages(traces, [WRONG] * 4, attempts)["solve.model"]
+    replaced = advantages(traces, [WRONG] * 4, attempts, replace=True)["solve.model"]
+    assert [row.kind for row in appended] == ["sample"] * 4 + ["refinement"]
+    assert [row.kind for row in replaced] == ["sample"] * 3 + ["refinement"]
+    assert [row.advantage for row in replaced] == [-0.25] * 3 + [0.75]
+    assert [row.source for row in replaced[:3]] == [row.source for row in appended[1:4]]
+
+
+def test_a_refinement_in_a_group_of_another_example_does_not_count():
+    traces = runs(One(policy(refiner)), ("a", "b"))
+    feedback = [WRONG, WRONG, RIGHT, WRONG]
+    attempts = refined(traces, feedback, ScriptedCritic(lambda _: RIGHT))
+    assert {item.source.example_id for item in attempts} == {"a"}
+    rows = advantages(traces, feedback, attempts)["solve.model"]
+    by_group = {group: [row.advantage for row in rows if row.group == group] for group in ("1/a/solve", "1/b/solve")}
+    assert by_group["1/b/solve"] == [0.5, -0.5]
+    assert by_group["1/a/solve"] == pytest.approx([-1 / 3, -1 / 3, 2 / 3])
+
+
+def test_a_refinement_of_a_frozen_node_counts_for_the_baseline_but_has_no_row():
+    frozen = ScriptedModel(lambda request: "better plan" if request.role == "refine" else "plan")
+    planner = tgr.Prompt("Plan.")
+    graph = Two(frozen, policy(lambda _: "s"))
+    graph.plan.system = planner
+    traces = runs(graph)
+    backward_model = ScriptedModel(lambda _: '{"system": "Plan more.", "input plan": "Better."}')
+    gradients = tgr.backward(traces, [WRONG] * 2, model=backward_model)
+    attempts = tgr.refine(traces, gradients, ScriptedCritic(lambda _: RIGHT), plan=Refine(node="plan"))
+    assert [item.kept for item in attempts].count(True) == 1
+    rows = advantages(traces, [WRONG] * 2, attempts)
+    assert list(rows) == ["solve.model"]
+    assert [row.advantage for row in rows["solve.model"]] == pytest.approx([-1 / 3, -1 / 3])
+
+
+def test_an_answer_without_token_ids_cannot_be_trained_on():
+    texts_only = tgr.FunctionModel(lambda _: "refined by another")
+    traces = runs(One(policy()))
+    gradients = tgr.backward(traces, [WRONG] * 2)
+    attempts = tgr.refine(traces, gradients, ScriptedCritic(lambda _: RIGHT), plan=Refine(model=texts_only))
+    with pytest.raises(
+        ModelError, match=r"solve: the answer came without token ids.*leave Refine\(model=\.\.\.\) unset"
+    ):
+        advantages(traces, [WRONG] * 2, attempts)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_not_finite_is_an_error(score):
+    with pytest.raises(DataError, match=r"the critic scored 1/q/0 with (nan|inf|-inf); scores have to be finite"):
+        advantages(runs(One(policy())), [Feedback(score=score), RIGHT])
+
+
+def test_a_refinement_whose_score_is_not_finite_is_an_error():
+    traces = runs(One(policy(refiner)))
+    attempts = refined(traces, [WRONG] * 2, ScriptedCritic(lambda _: Feedback(score=float("nan"))))
+    with pytest.raises(DataError, match="finite"):
+        advantages(traces, [WRONG] * 2, attempts)
+
+
+def test_traces_and_feedback_have_to_pair_up_and_the_credit_has_to_be_known():
+    traces = runs(One(policy()))
+    with pytest.raises(GraphError, match="2 traces and 1 pieces of feedback"):
+        advantages(traces, [RIGHT])
+    with pytest.raises(ConfigError, match="unknown credit 'blame'"):
+        advantages(traces, [RIGHT, WRONG], credit="blame")
+
+
+def test_a_failed_run_of_the_policy_still_trains_what_it_said():
+    def explode(text):
+        raise ValueError(f"no number in {text}")
+
+    class Checked(tgr.Graph):
+        def __init__(self, model):
+            self.solve = tgr.LLM(model, template="{question}")
+            self.check = tgr.Function(explode, effects="none")
+
+        async def forward(self, question):
+            return await self.check(await self.solve(question=question))
+
+    traces = runs(Checked(policy()))
+    rows = advantages(traces, [Feedback(score=0.0, correct=False, fault="policy"), RIGHT])["solve.model"]
+    assert [row.advantage for row in rows] == [-0.5, 0.5]

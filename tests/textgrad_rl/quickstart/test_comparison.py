@@ -1,0 +1,50 @@
+"""The table of a comparison: pairing, resampling, arithmetic."""
+
+import random
+
+from textgrad_rl.quickstart.comparison import Outcome, bootstrap, difference, summarize
+
+
+def outcome(arm: str, seed: int, values: list[float]) -> Outcome:
+    return Outcome(arm, seed, tuple(values), "prompt", 100, 3, 1.0)
+
+
+def test_the_bootstrap_interval_of_one_seed_agrees_with_the_normal_one() -> None:
+    rng = random.Random(0)
+    values = [float(rng.random() < 0.3) for _ in range(1000)]
+    mean = sum(values) / 1000
+    half = 1.96 * (mean * (1 - mean) / 1000) ** 0.5
+    low, high = bootstrap([values])
+    assert abs(low - (mean - half)) < 0.006
+    assert abs(high - (mean + half)) < 0.006
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    same = bootstrap([[1.0, 0.0] * 50] * 3)
+    apart = bootstrap([[1.0] * 100, [0.0] * 100, [1.0, 0.0] * 50])
+    assert apart[1] - apart[0] > 2 * (same[1] - same[0])
+
+
+def test_differences_are_paired_by_seed_and_question() -> None:
+    one = {0: outcome("joint", 0, [1, 1, 0, 0]), 1: outcome("joint", 1, [1, 0, 1, 0])}
+    other = {
+        0: outcome("grpo", 0, [0, 0, -1, -1]),
+        1: outcome("grpo", 1, [0, -1, 0, -1]),
+        2: outcome("grpo", 2, [9] * 4),
+    }
+    assert difference(one, other) == {"mean": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_the_summary_names_what_it_compares() -> None:
+    runs = [
+        outcome(arm, seed, [float(arm == "joint"), 1.0])
+        for arm in ("base", "grpo", "critique-grpo", "joint")
+        for seed in (0, 1)
+    ]
+    result = summarize(runs, tokens=100, critic="indicative")
+    assert result["arms"]["joint"]["mean"] == 1.0
+    assert result["arms"]["base"]["mean"] == 0.5
+    assert result["arms"]["grpo"]["joint_minus_this"]["mean"] == 0.5
+    assert set(result["pairs"]) == {"critique-grpo minus grpo"}
+    assert result["questions"] == 2
+    assert result["seeds"] == [0, 1]

@@ -1,0 +1,57 @@
+"""The quickstart's task, arms and critics, with steps small enough for a test."""
+
+import pytest
+
+import textgrad_rl as tgr
+from textgrad_rl.quickstart import program
+
+SMALL = {"samples": 2, "examples_per_step": 3, "evaluate_every": None}
+
+
+@pytest.fixture(scope="module")
+def task() -> tgr.Task:
+    return program.load_task()
+
+
+def test_no_test_question_occurs_elsewhere(task: tgr.Task) -> None:
+    assert program.overlap(task) == 0
+    leaky = tgr.Task("leaky", train=task.train[:5], test=[tgr.Example(task.train[0].inputs, answer="x")])
+    assert program.overlap(leaky) == 1
+
+
+def test_the_task_is_large_enough_and_its_solutions_are_right(task: tgr.Task) -> None:
+    assert len(task.test) >= 2000
+    assert len(task.gate) >= 64
+    assert len(task.validation) >= 256
+    verifier = tgr.critics.Verifier(tgr.critics.reasoning_gym("chain_sum"))
+    for example in task.test[:20]:
+        graph = _Constant(example.solution or "")
+        trace = graph.run(example)
+        assert verifier.critique([tgr.Case(example, trace, trace.output)])[0].correct
+
+
+class _Constant(tgr.Graph):
+    def __init__(self, text: str) -> None:
+        self.say = tgr.Function(lambda: text, effects="none")
+
+    async def forward(self, question: tgr.Value) -> tgr.Value:
+        return await self.say()
+
+
+@pytest.mark.parametrize("arm", [arm for arm in program.ARMS if arm != "base"])
+def test_every_arm_trains_what_it_says(arm: str, task: tgr.Task) -> None:
+    trainer = program.build(arm, **SMALL, gate=None, critic="verifier" if arm == "grpo" else "indicative")
+    policy = trainer.policies["solve.model"]
+    report = trainer.fit(task, steps=1)
+    metrics = report.history[-1].metrics
+    assert bool(trainer.weights) == (arm != "prompts") == bool(metrics["trains_weights"])
+    assert bool(trainer.text) == (arm in ("prompts", "joint"))
+    assert (policy.weight_version > 0) == (metrics.get("live_rows", 0) > 0)
+    assert (trainer.refine is not None) == (arm in ("critique-grpo", "shuffled", "joint"))
+
+
+def test_unknown_arms_and_critics_are_named_with_those_there_are() -> None:
+    with pytest.raises(tgr.UnknownNameError, match=r"critique-grpo.*joint"):
+        program.build("jiont")
+    with pytest.raises(tgr.UnknownNameError, match=r"chain-of-thought.*semantic"):
+        program.build(critic="chain-of-though")

@@ -1,0 +1,201 @@
+"""Arms side by side: the same task, the same model, equal generated tokens, several seeds.
+
+Intervals are over seeds and questions: both are resampled (a two-way bootstrap), with arms paired by seed and question.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import textgrad_rl as tgr
+from textgrad_rl.quickstart.program import ARMS, build, load_task
+from textgrad_rl_graphs.errors import UnknownNameError
+from textgrad_rl_graphs.hashing import derive_seed
+from textgrad_rl_graphs.records import dump_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_RESAMPLES = 2000
+_MOST_STEPS = 10_000  # the budget of tokens ends a run long before
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a comparison."""
+
+    arm: str
+    seed: int
+    critic: str
+    tokens: int
+    test_examples: int
+    run_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to: right or wrong per test question, the prompt, tokens, steps, seconds."""
+
+    arm: str
+    seed: int
+    values: tuple[float, ...]
+    prompt: str
+    generated_tokens: int
+    steps: int
+    seconds: float
+
+
+def compare_arms(
+    run_dir: Path, *, arms: str, critic: str, seeds: Sequence[int], tokens: int, test_examples: int, console: Console
+) -> dict[str, Any]:
+    """Run every arm with every seed, print the table, write ``comparison.json`` and return its content."""
+    names = list(ARMS) if arms == "all" else [name.strip() for name in arms.split(",")]
+    for name in names:
+        if name not in ARMS:
+            raise UnknownNameError("arm", name, ARMS)
+    jobs = [
+        Job(arm, seed, "verifier" if arm == "grpo" else critic, tokens, test_examples, str(run_dir / f"{arm}-{seed}"))
+        for seed in seeds
+        for arm in names
+    ]
+    workers = max(1, min(len(jobs), os.cpu_count() or 1))
+    console.print(f"{len(jobs)} runs of up to {tokens:,} generated tokens, {workers} at a time; records: {run_dir}")
+    started = time.perf_counter()
+    outcomes = []
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_job, job) for job in jobs]):
+            outcome = future.result()
+            outcomes.append(outcome)
+            console.print(
+                f"{outcome.arm:14} seed {outcome.seed}: {fmean(outcome.values):.1%} after {outcome.steps} steps, "
+                f"{outcome.generated_tokens:,} tokens, {outcome.seconds:.0f} s"
+            )
+    order = {name: number for number, name in enumerate(names)}
+    outcomes.sort(key=lambda item: (order[item.arm], item.seed))
+    result = summarize(outcomes, tokens=tokens, critic=critic) | {"seconds": round(time.perf_counter() - started, 1)}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "comparison.json").write_text(dump_json(result), "utf-8")
+    _print_table(console, result)
+    return result
+
+
+def run_job(job: Job) -> Outcome:
+    """Run one arm with one seed, on one thread; a finished run is read back instead."""
+    import torch
+
+    torch.set_num_threads(1)
+    done = Path(job.run_dir, "outcome.json")
+    if done.exists():
+        stored = json.loads(done.read_text("utf-8"))
+        return Outcome(**{**stored, "values": tuple(stored["values"])})
+    task = load_task()
+    test = task.test[: job.test_examples]
+    started = time.perf_counter()
+    trained = job.arm != "base"
+    trainer = build(
+        job.arm if trained else "joint", critic=job.critic, seed=job.seed, run_dir=job.run_dir if trained else None,
+        budget=tgr.Budget(tokens=job.tokens), checkpoint_every=50,
+    )  # fmt: skip
+    steps = generated = 0
+    if trained:
+        report = trainer.fit(task, steps=_MOST_STEPS)
+        steps, generated = report.history[-1].step, report.generated_tokens
+    result = trainer.evaluate(test)
+    outcome = Outcome(
+        job.arm, job.seed, tuple(result.values.get(item.key, 0.0) for item in test),
+        trainer.prompts["solve.system"].text, generated, steps, round(time.perf_counter() - started, 1),
+    )  # fmt: skip
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.write_text(dump_json(asdict(outcome)), "utf-8")
+    return outcome
+
+
+def summarize(outcomes: Iterable[Outcome], *, tokens: int, critic: str) -> dict[str, Any]:
+    """Return mean and 95 % interval per arm, and of the difference of ``joint`` (or the last arm) to each other one."""
+    by_arm: dict[str, dict[int, Outcome]] = {}
+    for item in outcomes:
+        by_arm.setdefault(item.arm, {})[item.seed] = item
+    best = "joint" if "joint" in by_arm else list(by_arm)[-1]
+    rows = {}
+    for arm, runs in by_arm.items():
+        table = [run.values for run in runs.values()]
+        low, high = bootstrap(table)
+        rows[arm] = {
+            "what": ARMS[arm],
+            "mean": fmean(fmean(values) for values in table),
+            "low": low,
+            "high": high,
+            "by_seed": {str(seed): fmean(run.values) for seed, run in runs.items()},
+            "prompts": {str(seed): run.prompt for seed, run in runs.items()},
+            "generated_tokens": round(fmean(run.generated_tokens for run in runs.values())),
+            "steps": round(fmean(run.steps for run in runs.values()), 1),
+            "seconds": round(fmean(run.seconds for run in runs.values()), 1),
+        }
+        if arm != best:
+            rows[arm][f"{best}_minus_this"] = difference(by_arm[best], runs)
+    pairs = {}
+    for one, other in (("critique-grpo", "grpo"), ("critique-grpo", "shuffled")):
+        if one in by_arm and other in by_arm:
+            pairs[f"{one} minus {other}"] = difference(by_arm[one], by_arm[other])
+    seeds = sorted({seed for runs in by_arm.values() for seed in runs})
+    questions = len(next(iter(next(iter(by_arm.values())).values())).values)
+    return {
+        "arms": rows, "pairs": pairs, "tokens": tokens, "critic": critic, "seeds": seeds, "questions": questions,
+    }  # fmt: skip
+
+
+def difference(one: dict[int, Outcome], other: dict[int, Outcome]) -> dict[str, float]:
+    """Return mean and 95 % interval of ``one - other``, paired by seed and question."""
+    shared = sorted(one.keys() & other.keys())
+    table = [tuple(a - b for a, b in zip(one[seed].values, other[seed].values, strict=True)) for seed in shared]
+    low, high = bootstrap(table)
+    return {"mean": fmean(fmean(values) for values in table), "low": low, "high": high}
+
+
+def bootstrap(table: Sequence[Sequence[float]], resamples: int = _RESAMPLES) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean of a table (seeds, questions), resampling both.
+
+    >>> bootstrap([[1.0, 1.0], [1.0, 1.0]])
+    (1.0, 1.0)
+    """
+    rng = random.Random(derive_seed("bootstrap"))
+    seeds, questions = range(len(table)), range(len(table[0]))
+    means = []
+    for _ in range(resamples):
+        counts = [0] * len(seeds)
+        for seed in rng.choices(seeds, k=len(seeds)):
+            counts[seed] += 1
+        columns = rng.choices(questions, k=len(questions))
+        total = sum(count * sum(table[seed][q] for q in columns) for seed, count in enumerate(counts) if count)
+        means.append(total / (len(seeds) * len(questions)))
+    means.sort()
+    return means[round(0.025 * (resamples - 1))], means[round(0.975 * (resamples - 1))]
+
+
+def _print_table(console: Console, result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    title = f"{result['questions']} held-out questions, {len(result['seeds'])} seeds, at equal generated tokens"
+    table = Table(title=title, title_justify="left")
+    for column in ("arm", "accuracy", "95 % interval", "tokens", "steps", "joint minus this"):
+        table.add_column(column)
+    for arm, row in result["arms"].items():
+        margin = row.get("joint_minus_this")
+        shown = "" if margin is None else f"{margin['mean']:+.1%} [{margin['low']:+.1%}, {margin['high']:+.1%}]"
+        table.add_row(
+            arm, f"{row['mean']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}", f"{row['generated_tokens']:,}",
+            f"{row['steps']:g}", shown,
+        )  # fmt: skip
+    console.print(table)
+    for name, row in result["pairs"].items():
+        console.print(f"{name}: {row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]")
