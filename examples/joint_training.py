@@ -43,9 +43,9 @@ def build(
     )
 
 
-def task(size: int = 2000) -> tgr.Task:
+def task() -> tgr.Task:
     """Return sums and differences, split by a hash of the question."""
-    return tgr.tasks.load("reasoning_gym:chain_sum", size=size)
+    return tgr.tasks.load("reasoning_gym:chain_sum", size=2000)
 
 
 if __name__ == "__main__":

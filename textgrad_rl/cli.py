@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,11 +33,16 @@ TaskName = Annotated[str | None, Option(help="A task by name, instead of the fil
 
 def main() -> None:
     """Run the command line; errors of this library end in one message, not in a traceback."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # or forked workers warn on the terminal
+    warnings.showwarning = _show_warning
     try:
         app()
     except TextGradRLError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("stopped; what was committed is in the run directory, and a run goes on from there", file=sys.stderr)
+        raise SystemExit(130) from error
 
 
 @app.command()
@@ -193,6 +199,10 @@ def _new_folder(parent: Path, name: str) -> Path:
     return folder
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as a note: on a terminal, what it says matters, not which line said it."""
+    print(f"note: {message}", file=sys.stderr)
+
+
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     main()

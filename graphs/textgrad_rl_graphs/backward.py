@@ -192,13 +192,17 @@ class _Walk:
             for edge, known in self.done[call.key].items():
                 self._receive(call.key, edge.kind, edge.target, known)
             return True
-        if isinstance(node, LLM):
-            return self.feedback.correct is True or not self._causes(call)
+        if isinstance(node, LLM) or node.backward == "explain":
+            causes = self._causes(call)
+            if self.feedback.correct is True or not causes:
+                return True
+            if BackwardRole().asks(self._model_for(call).dialect, causes):
+                return False
+            self._distribute(call, {cause.name: gradient.text for cause in causes})
+            return True
         if callable(node.backward):
             self._distribute(call, {f"input {name}": text for name, text in node.backward(call, gradient.text).items()})
             return True
-        if node.backward == "explain":
-            return self.feedback.correct is True or not self._causes(call)
         for producer in producers_of(call):
             if producer.key in self.trainable:
                 self._receive(call.key, "value", producer.key, gradient)
@@ -218,13 +222,18 @@ class _Walk:
         places = call.node.prompts() if isinstance(call.node, LLM) else {}
         return {place: prompt for place, prompt in places.items() if id(prompt) in self.trained}
 
-    async def _ask(self, call: Call) -> Mapping[str, str] | None:
-        """Ask the backward model about one call; a failure is noted and gives None."""
+    def _model_for(self, call: Call) -> Model:
+        """Return who gives feedback on the causes of a call."""
         model = self.model or (call.node.model if isinstance(call.node, LLM) else None)
         if model is None:
             raise ConfigError(
                 f"{call.path} has backward='explain' and backward got no model to explain it; pass model="
             )
+        return model
+
+    async def _ask(self, call: Call) -> Mapping[str, str] | None:
+        """Ask the backward model about one call; a failure is noted and gives None."""
+        model = self._model_for(call)
         causes, role = self._causes(call), BackwardRole()
         critique = self.received[call.key].text
         response = "" if call.output is None else call.output.text

@@ -9,6 +9,7 @@ Left out so far: the credits ``"branch"``, ``"intervention"`` and ``"local"``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
@@ -76,6 +77,8 @@ def advantages(
         raise GraphError(
             f"advantages got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please"
         )
+    graphs = {id(trace.graph): trace.graph for trace in traces}.values()
+    paths = {id(item): path for graph in graphs for path, item in graph.parameters().items()}
     rows: dict[str, list[Row]] = {}
     segments: dict[tuple[int, ...], Segment] = {}
     kept = [item for item in refinements if item.kept and item.feedback is not None]
@@ -91,35 +94,48 @@ def advantages(
         scores = [score for _, score in samples] + [score for _, score in refined]
         values = group_advantages(scores, scale)
         for (trace, score), advantage in zip(samples, values[: len(samples)], strict=True):
-            paths = _policy_paths(trace)
             calls = [call for call in trace.ordered() if _trainable(call)]
-            counts = Counter(paths[id(call.node.model)] for call in calls if isinstance(call.node, LLM))
+            counts = Counter(paths[_policy(call)] for call in calls)
             for call in calls:
-                path = paths[id(call.node.model)]  # type: ignore[union-attr]
-                completion = _tokens(call, call.completion)
-                rows.setdefault(path, []).append(
-                    Row(
-                        context=segments.setdefault(completion.prompt_ids, Segment(completion.prompt_ids)),
-                        output_ids=completion.output_ids, logprobs=completion.logprobs,
-                        advantage=advantage, reward=score, group=f"{group}/{call.path}",
-                        weight=1 / counts[path], source=f"{trace.id}/{call.key}",
-                    )
-                )  # fmt: skip
+                path = paths[_policy(call)]
+                row = _row(trace, call, call.completion, segments, advantage=advantage, reward=score, kind="sample")
+                rows.setdefault(path, []).append(dataclasses.replace(row, weight=1 / counts[path]))
         for (item, score), advantage in zip(refined, values[len(samples) :], strict=True):
-            if not _trainable(item.call):
-                continue
-            path = _policy_paths(item.source)[id(item.call.node.model)]  # type: ignore[union-attr]
-            prompt_ids = _tokens(item.call, item.call.completion).prompt_ids
-            completion = _tokens(item.call, item.completion)
-            rows.setdefault(path, []).append(
-                Row(
-                    context=segments.setdefault(prompt_ids, Segment(prompt_ids)),
-                    output_ids=completion.output_ids, logprobs=completion.logprobs,
-                    advantage=advantage, reward=score, group=f"{group}/{item.call.path}",
-                    kind="refinement", source=f"{item.source.id}/{item.call.key}",
+            call = item.call
+            if _trainable(call):
+                row = _row(
+                    item.source, call, item.completion, segments, advantage=advantage, reward=score, kind="refinement"
                 )
-            )  # fmt: skip
+                rows.setdefault(paths[_policy(call)], []).append(row)
     return rows
+
+
+def _row(
+    trace: Trace,
+    call: Call,
+    completion: Completion | None,
+    segments: dict[tuple[int, ...], Segment],
+    *,
+    advantage: float,
+    reward: float,
+    kind: Literal["sample", "refinement"],
+) -> Row:
+    """Return the row of a response under the call's own prompt, whatever context it was sampled in."""
+    prompt_ids = _tokens(call, call.completion).prompt_ids
+    answer = _tokens(call, completion)
+    assert isinstance(call.node, LLM)
+    return Row(
+        context=segments.setdefault(prompt_ids, Segment(prompt_ids)),
+        output_ids=answer.output_ids,
+        logprobs=answer.logprobs,
+        advantage=advantage,
+        reward=reward,
+        group=f"{trace.group}/{call.path}",
+        kind=kind,
+        # Greedy sampling has no tempered distribution to train; the model's own is.
+        temperature=call.node.sampling.temperature or 1.0,
+        source=f"{trace.id}/{call.key}",
+    )
 
 
 def _score(trace: Trace, feedback: Feedback) -> float:
@@ -129,8 +145,10 @@ def _score(trace: Trace, feedback: Feedback) -> float:
     return feedback.score
 
 
-def _policy_paths(trace: Trace) -> dict[int, str]:
-    return {id(item): path for path, item in trace.graph.parameters().items()}
+def _policy(call: Call) -> int:
+    """Return the identity of the model that a call asked."""
+    assert isinstance(call.node, LLM)
+    return id(call.node.model)
 
 
 def _trainable(call: Call) -> bool:

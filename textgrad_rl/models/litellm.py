@@ -6,6 +6,7 @@ Left out: litellm's own retries, caches and callbacks; retries follow :mod:`text
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any, final
@@ -143,8 +144,19 @@ def _headers(error: BaseException) -> Mapping[str, str]:
 
 
 async def _close_clients(_: asyncio.Semaphore) -> None:
-    """Close the connections that litellm keeps for the loop that ends."""
-    await _litellm().close_litellm_async_clients()
+    """Close the clients that litellm keeps for the loop that ends, and forget them.
+
+    Its own ``close_litellm_async_clients`` closes those of other running loops too, and keeps closed ones under the
+    loop's id, which a later loop may get again.
+    """
+    clients = _litellm().in_memory_llm_clients_cache.cache_dict
+    mine = f"-{id(asyncio.get_running_loop())}"
+    for key in [key for key in clients if str(key).endswith(mine)]:
+        client = clients.pop(key)
+        close = getattr(client, "aclose", None) or getattr(client, "close", None)
+        closing = None if close is None else close()
+        if inspect.isawaitable(closing):
+            await closing
 
 
 def _priced(completion: Completion, response: Any) -> Completion:

@@ -16,6 +16,7 @@ from textgrad_rl.pocket.measure import IRRELEVANT, Figure, measure
 from textgrad_rl.pocket.misconceptions import ALL, DIFFICULTIES
 from textgrad_rl.pocket.questions import Question, held_out
 from textgrad_rl.pocket.sampling import Request, sample
+from textgrad_rl.pocket.train import Settings
 
 EXAMPLE = Question(52, (("-", 17), ("+", 28)))
 
@@ -62,7 +63,29 @@ def misconceptions_table(difficulty: str) -> str:
     return table(rows)
 
 
-def card(figures: Sequence[Figure], training: Mapping[str, Any], *, parameters: int, temperature: float) -> str:
+def stages(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs that led to the weights, first to last: each but the first began with the one before."""
+    before = training.get("before")
+    return [*(stages(before) if before else []), training]
+
+
+def stage_lines(training: Mapping[str, Any]) -> str:
+    """One line per run: its steps, tokens and minutes, and the command that repeats it."""
+    lines = []
+    for number, stage in enumerate(stages(training), 1):
+        options = f"--difficulty {stage['difficulty']} --seed {stage['seed']} --steps {stage['steps']}"
+        if number > 1:
+            options += f" --rate {stage['muon'] / Settings.muon:g} --decay {stage['decay']:g} --start run{number - 1}"
+        lines.append(
+            f"{number}. {stage['steps']} steps, {stage['tokens'] / 1e6:.1f} M tokens, {stage['minutes']:.0f} minutes:\n"
+            f"   `python -m textgrad_rl.pocket.train {options} --out run{number}`"
+        )
+    return "\n".join(lines)
+
+
+def card(
+    figures: Sequence[Figure], training: Mapping[str, Any], *, parameters: int, temperature: float, note: str = ""
+) -> str:
     """The model card.
 
     Args:
@@ -70,6 +93,7 @@ def card(figures: Sequence[Figure], training: Mapping[str, Any], *, parameters: 
         training: the settings and outcome of training, from `training.json`.
         parameters: the model's size.
         temperature: at which everything was sampled.
+        note: what else a reader should know of how it was made.
     """
     return f"""---
 library_name: transformers
@@ -116,14 +140,13 @@ Questions are reasoning-gym's `chain_sum` with 2 to 5 terms of 1 or 2 digits, wo
 ## Making it
 
 Qwen3 shape: 4 layers, hidden size 128, feed-forward 384, 4 heads and 2 key-value heads of size 32, tied embeddings,
-byte-level BPE of 512 entries, ChatML template. Trained on {training["tokens"] / 1e6:.1f} M tokens in
-{training["steps"]} steps and {training["minutes"]:.0f} minutes, {training["processes"]} processes of one thread each,
-on a processor shared with other work. Muon for the matrices, AdamW for the rest, float32, loss on the assistant's
-tokens alone; seed {training["seed"]}.
+byte-level BPE of 512 entries, ChatML template. Muon for the matrices, AdamW for the rest, float32, loss on the
+assistant's tokens alone, {training["processes"]} processes of one thread each on a processor shared with other work:
 
-    python -m textgrad_rl.pocket.train --difficulty {training["difficulty"]} --out DIR --seed {training["seed"]}
-    python -m textgrad_rl.pocket.card --model DIR
-"""
+{stage_lines(training)}
+
+This card: `python -m textgrad_rl.pocket.card --model DIR`.
+{note}"""
 
 
 def main() -> None:
@@ -132,6 +155,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--note", default="", help="a paragraph for the end of the card")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -153,7 +177,8 @@ def main() -> None:
     rows = [asdict(figure) | dict(zip(("low", "high"), figure.interval, strict=True)) for figure in figures]
     record = {"temperature": options.temperature, "seed": options.seed, "training": training, "figures": rows}
     (options.model / "figures.json").write_text(json.dumps(record, indent=2) + "\n")
-    text = card(figures, training, parameters=parameters, temperature=options.temperature)
+    note = f"\n{options.note}\n" if options.note else ""
+    text = card(figures, training, parameters=parameters, temperature=options.temperature, note=note)
     (options.model / "README.md").write_text(text)
 
 

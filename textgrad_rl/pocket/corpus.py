@@ -9,6 +9,9 @@ from textgrad_rl.pocket.prompts import draw_directives, draw_prompt, random_sent
 from textgrad_rl.pocket.questions import Question, draw_from
 from textgrad_rl.pocket.simulate import respond
 
+MIXTURE = (25, 22, 19, 17, 17)
+"""Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
+
 
 @dataclass(frozen=True)
 class Dialogue:
@@ -33,9 +36,9 @@ class Corpus:
         self.rng = random.Random(seed)
 
     def draw(self) -> Dialogue:
-        """The next dialogue: solve 31, check 26, revise 18, feedback 12, improve 13 of 100."""
+        """The next dialogue, of a role drawn with the weights of `MIXTURE`."""
         roles = (self.solve, self.check, self.revise, self.feedback, self.improve)
-        return self.rng.choices(roles, weights=(31, 26, 18, 12, 13))[0]()
+        return self.rng.choices(roles, weights=MIXTURE)[0]()
 
     def solve(self) -> Dialogue:
         """The solver with its misconceptions, cured as far as its prompt says so."""
@@ -80,11 +83,15 @@ class Corpus:
         return Dialogue(texts.REFINER, texts.refiner_input(question.text, response, text), answer)
 
     def feedback(self) -> Dialogue:
-        """The writer of prompt feedback on one to four critiques of a prompt's own responses."""
-        prompt, critiques = draw_prompt(self.rng, draw_directives(self.rng)), []
+        """The writer of prompt feedback on one to four critiques of responses, half the time under another prompt.
+
+        Then the critiques name misconceptions that the prompt speaks to already, which adds nothing to it.
+        """
+        prompt, critiques = draw_prompt(self.rng, draw_directives(self.rng)), list[str]()
+        followed = prompt if self.rng.random() < 0.5 else draw_prompt(self.rng, draw_directives(self.rng)[:1])
         for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3, 4))):
             question = self._question()
-            response = respond(question, prompt, self.difficulty, self.rng, slips=self.rng.random() < 0.1)
+            response = respond(question, followed, self.difficulty, self.rng, slips=self.rng.random() < 0.1)
             right = texts.extract_answer(response) == question.answer
             short = texts.IS_CORRECT if right else texts.IS_WRONG
             critiques.append(short if self.rng.random() < 0.06 else texts.critique(question, response))

@@ -17,6 +17,9 @@ from textgrad_rl.pocket.sampling import Request
 IRRELEVANT = "Count the apples."
 """A sentence that never occurs in training."""
 
+FEWER = 250
+"""Cases of the comparisons that carry no promise, to keep measuring short."""
+
 Sample = Callable[[Sequence[Request]], list[str]]
 """Requests in, one completion each out."""
 
@@ -94,7 +97,7 @@ def critic(questions: Sequence[Question], responses: Sequence[str], sample: Samp
     agrees = [texts.verdict(text) is truth for text, truth in zip(critiques, right, strict=True)]
     programs = [texts.critique(q, r) for q, r in pairs]
     as_program = [texts.verdict(a) is texts.verdict(b) for a, b in zip(critiques, programs, strict=True)]
-    shown = sample([(texts.CRITIC, texts.critic_input(q.text, r, str(q.answer))) for q, r in pairs])
+    shown = sample([(texts.CRITIC, texts.critic_input(q.text, r, str(q.answer))) for q, r in pairs[:FEWER]])
     named = [
         [m.phrase in text for m in ALL] == [m.phrase in program for m in ALL]
         for text, program, truth in zip(critiques, programs, right, strict=True)
@@ -108,7 +111,7 @@ def critic(questions: Sequence[Question], responses: Sequence[str], sample: Samp
         count("critic, cause of the first error right", named),
         count(
             "critic shown the answer, verdict right",
-            [texts.verdict(text) is truth for text, truth in zip(shown, right, strict=True)],
+            [texts.verdict(text) is truth for text, truth in zip(shown, right, strict=False)],
         ),
     ], critiques
 
@@ -120,7 +123,8 @@ def refiner(
     triples = list(zip(questions, responses, critiques, strict=True))
     wrong = [triple for triple in triples if not is_right(*triple[:2])]
     right = [triple for triple in triples if is_right(*triple[:2])]
-    others = [text for _, _, text in wrong[1:] + wrong[:1]]
+    fewer = wrong[:FEWER]
+    others = [text for _, _, text in fewer[1:] + fewer[:1]]
 
     def revised(name: str, cases: Sequence[tuple[Question, str, str]]) -> Figure:
         refined = sample([(texts.REFINER, texts.refiner_input(q.text, r, text)) for q, r, text in cases])
@@ -128,16 +132,16 @@ def refiner(
 
     return [
         revised("wrong made right with the model's own critique", wrong),
-        revised("wrong made right with a program's critique", [(q, r, texts.critique(q, r)) for q, r, _ in wrong]),
-        revised("wrong made right, told only that it is wrong", [(q, r, texts.IS_WRONG) for q, r, _ in wrong]),
+        revised("wrong made right with a program's critique", [(q, r, texts.critique(q, r)) for q, r, _ in fewer]),
+        revised("wrong made right, told only that it is wrong", [(q, r, texts.IS_WRONG) for q, r, _ in fewer]),
         revised(
             "wrong made right, told that it is wrong and the answer",
-            [(q, r, f"{texts.IS_WRONG} The answer is {q.answer}.") for q, r, _ in wrong],
+            [(q, r, f"{texts.IS_WRONG} The answer is {q.answer}.") for q, r, _ in fewer],
         ),
-        revised("wrong made right, told that it is correct", [(q, r, texts.IS_CORRECT) for q, r, _ in wrong]),
+        revised("wrong made right, told that it is correct", [(q, r, texts.IS_CORRECT) for q, r, _ in fewer]),
         revised(
             "wrong made right with another response's critique",
-            [(q, r, other) for (q, r, _), other in zip(wrong, others, strict=True)],
+            [(q, r, other) for (q, r, _), other in zip(fewer, others, strict=True)],
         ),
         revised("right kept right with the model's own critique", right),
     ]

@@ -22,7 +22,7 @@ def sample(
     *,
     temperature: float = 1.0,
     max_tokens: int = 256,
-    batch: int = 512,
+    batch: int = 128,
 ) -> list[str]:
     """One completion per request, in order.
 

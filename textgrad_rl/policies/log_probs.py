@@ -23,16 +23,15 @@ _LOGITS = 1 << 26
 """Logits computed at a time; more are computed in pieces, and again in the backward pass."""
 
 
-def log_probs(model: Any, rows: Sequence[Row], *, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+def log_probs(model: Any, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     """Return log-probability and entropy at every output token of the rows, one row after another; (N,) and (N,).
 
-    They are those of ``softmax(logits / temperature)``: with the temperature of the sampler, its log-probabilities.
-    The entropy has no gradient.
+    They are those of ``softmax(logits / temperature)`` with the row's temperature, as the sampler's are. The entropy
+    has no gradient.
 
     Args:
         model: a transformers causal language model.
         rows: with at least one output token each, computed as one padded batch.
-        temperature: > 0.
 
     Raises:
         ModelError: for a row without context, whose first token nothing predicts.
@@ -55,28 +54,32 @@ def log_probs(model: Any, rows: Sequence[Row], *, temperature: float = 1.0) -> t
     ]
     hidden_N = hidden_BS.flatten(0, 1)[torch.tensor(places_N, device=model.device)]
     token_N = torch.tensor([token for row in rows for token in row.output_ids], device=model.device)
-    return _token_log_probs(model.get_output_embeddings(), hidden_N, token_N, temperature)
+    lengths = torch.tensor([len(row.output_ids) for row in rows])
+    temperature_N = torch.tensor([row.temperature for row in rows]).repeat_interleave(lengths).to(model.device)
+    return _token_log_probs(model.get_output_embeddings(), hidden_N, token_N, temperature_N)
 
 
-def _token_log_probs(head: Any, hidden_N: Tensor, token_N: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def _token_log_probs(head: Any, hidden_N: Tensor, token_N: Tensor, temperature_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return log-probability and entropy of tokens from the hidden states that predict them."""
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    def piece(hidden_N: Tensor, token_N: Tensor) -> tuple[Tensor, Tensor]:
+    def piece(hidden_N: Tensor, token_N: Tensor, temperature_N: Tensor) -> tuple[Tensor, Tensor]:
         logits_NV = head(hidden_N)
         # float32 at least: in bfloat16 a log-probability has two digits.
-        lp_NV = (logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)) / temperature).log_softmax(-1)
+        lp_NV = (
+            logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)) / temperature_N[:, None]
+        ).log_softmax(-1)
         with torch.no_grad():
             entropy_N = torch.special.entr(lp_NV.exp()).sum(-1)
         return lp_NV.gather(1, token_N[:, None])[:, 0], entropy_N
 
     size = max(1, _LOGITS // head.weight.shape[0])
     if hidden_N.shape[0] <= size:
-        return piece(hidden_N, token_N)
+        return piece(hidden_N, token_N, temperature_N)
     pieces = [
-        checkpoint(piece, hidden, token, use_reentrant=False)
-        for hidden, token in zip(hidden_N.split(size), token_N.split(size), strict=True)
+        checkpoint(piece, *part, use_reentrant=False)
+        for part in zip(hidden_N.split(size), token_N.split(size), temperature_N.split(size), strict=True)
     ]
     return torch.cat([lp_N for lp_N, _ in pieces]), torch.cat([entropy_N for _, entropy_N in pieces])
 

@@ -73,13 +73,12 @@ class TransformersPolicy:
         """Answer one request with the weights as they are now."""
         return await self._sampler.complete(request)
 
-    def log_probs(self, rows: Sequence[Row], *, max_tokens: int = 8192, temperature: float = 1.0) -> list[list[float]]:
+    def log_probs(self, rows: Sequence[Row], *, max_tokens: int = 8192) -> list[list[float]]:
         """Return the log-probability of every output token of every row, without a gradient.
 
         Args:
             rows: in any order.
             max_tokens: padded tokens computed at a time.
-            temperature: of the distribution; see :func:`textgrad_rl.policies.log_probs.log_probs`.
         """
         import torch
 
@@ -90,7 +89,7 @@ class TransformersPolicy:
             full = [index for index, row in enumerate(rows) if row.output_ids]
             for places in micro_batches([rows[index] for index in full], max_tokens):
                 indices = [full[place] for place in places]
-                lp_N, _ = log_probs(self.model, [rows[index] for index in indices], temperature=temperature)
+                lp_N, _ = log_probs(self.model, [rows[index] for index in indices])
                 for index, lp_T in zip(indices, lp_N.split([len(rows[i].output_ids) for i in indices]), strict=True):
                     results[index] = lp_T.tolist()
         return results
@@ -101,7 +100,6 @@ class TransformersPolicy:
         loss: Loss,
         *,
         max_tokens: int = 8192,
-        temperature: float = 1.0,
         old_log_probs: Sequence[Sequence[float]] | None = None,
     ) -> dict[str, float]:
         """Add the gradient of a loss over rows to the gradients.
@@ -113,7 +111,6 @@ class TransformersPolicy:
             rows: of one optimizer step.
             loss: weights and terms; see :mod:`textgrad_rl.methods.losses`.
             max_tokens: padded tokens per micro-batch.
-            temperature: the one the rows were sampled with, > 0.
             old_log_probs: at batch start, per row and token; None takes the present ones, which is right for the first
                 optimizer step of a batch.
 
@@ -140,7 +137,7 @@ class TransformersPolicy:
             for places in micro_batches([rows[index] for index in chosen], max_tokens):
                 indices = [chosen[place] for place in places]
                 batch = [rows[index] for index in indices]
-                lp_N, entropy_N = log_probs(self.model, batch, temperature=temperature)
+                lp_N, entropy_N = log_probs(self.model, batch)
                 if old_log_probs is None:
                     lo_N = lp_N.detach()
                 else:

@@ -44,6 +44,7 @@ class Row:
         reward: the score it got.
         group: rows of one group share a baseline.
         kind: ``"sample"`` (trained by the policy term) or ``"refinement"`` (trained by the shaped term).
+        temperature: the one it was sampled with, > 0; log-probabilities are those of the tempered distribution.
         weight: share of its (example, sample): 1 / number of calls of the policy in that trace.
         source: ``trace id/call key``, for records.
     """
@@ -55,5 +56,6 @@ class Row:
     reward: float
     group: str
     kind: Literal["sample", "refinement"] = "sample"
+    temperature: float = 1.0
     weight: float = 1.0
     source: str = ""

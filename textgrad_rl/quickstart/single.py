@@ -35,8 +35,10 @@ def run_quickstart(
     trainer = build("joint", critic=critic, seed=seed, run_dir=run_dir, callbacks=[tgr.Progress(console)])
     prompt = trainer.prompts["solve.system"]
     first_text, test = prompt.text, task.test[:test_examples]
-    console.print(f"Training prompt and weights of the embedded model on {task.name}; critic: {critic}.")
-    console.print(f"Run directory: {run_dir} (stop it any time; the same command goes on from there)\n")
+    console.print(
+        f"Training prompt and weights of the embedded model on {task.name}; critic: {critic}.", soft_wrap=True
+    )
+    console.print(f"Run directory: {run_dir} (stopped, it goes on from there with --out {run_dir})\n", soft_wrap=True)
     before = trainer.evaluate(test)
     console.print(f"Held-out accuracy before, temperature 1: {before}\n")
     started = time.perf_counter()
@@ -86,7 +88,8 @@ def _print_closing(console: Console, summary: dict[str, Any], shown: list[Shown]
             ("refined", item.refined),
         ):  # fmt: skip
             console.print(f"  {label:9} {text}", markup=False, soft_wrap=True)
-    table = Table(title="\nHeld-out accuracy at temperature 1", title_justify="left")
+    console.print()
+    table = Table(title="Held-out accuracy at temperature 1", title_justify="left")
     for column in ("", "accuracy", "95 % interval", "questions"):
         table.add_column(column)
     for name in ("before", "after"):
@@ -99,7 +102,8 @@ def _print_closing(console: Console, summary: dict[str, Any], shown: list[Shown]
         console.print(f"prompt {name:6}  {summary['prompt'][name]}", markup=False, soft_wrap=True)
     console.print(
         f"\n{summary['generated_tokens']:,} generated tokens in {summary['seconds']:.0f} s; test questions seen in "
-        f"training or pretraining: {summary['overlap']}"
+        f"training or pretraining: {summary['overlap']}",
+        soft_wrap=True,
     )
     for problem in summary["problems"]:
         console.print(f"note: {problem}", style="yellow", markup=False, soft_wrap=True)

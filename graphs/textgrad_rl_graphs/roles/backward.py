@@ -45,6 +45,10 @@ class Cause:
 class BackwardRole:
     """Renders one call with its critique; parses feedback per cause."""
 
+    def asks(self, dialect: Dialect, causes: Sequence[Cause]) -> bool:
+        """Tell whether a model has to be asked; else every cause gets the critique itself."""
+        return dialect == "json" or any(cause.is_prompt for cause in causes)
+
     def render(
         self,
         dialect: Dialect,

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pytest
 
@@ -11,6 +12,7 @@ from textgrad_rl.pocket.measure import Figure, measure, wilson
 from textgrad_rl.pocket.misconceptions import DIFFICULTIES
 from textgrad_rl.pocket.sampling import Request
 from textgrad_rl.pocket.simulate import respond
+from textgrad_rl.pocket.train import Settings
 
 RNG_SEED = 0
 
@@ -55,8 +57,10 @@ def test_wilson() -> None:
 
 def test_card_shows_figures_and_purpose() -> None:
     figures = [Figure("solver, base prompt", 37, 100)]
-    training = {"difficulty": "hard", "tokens": 16e6, "steps": 3000, "minutes": 30.0, "processes": 2, "seed": 0}
+    first = {**asdict(Settings()), "tokens": 16e6, "minutes": 30.0, "before": None}
+    training = first | {"steps": 77, "muon": 0.01, "decay": 1.0, "before": first}
     text = card(figures, training, parameters=853_376, temperature=1.0)
     assert figures_table(figures) in text
     assert "37.0%" in text
     assert "test bed" in text
+    assert "--steps 77 --rate 0.5 --decay 1 --start run1 --out run2" in text

@@ -37,6 +37,7 @@ def sample_rows(policy: TransformersPolicy, temperature: float = 1.0) -> list[Ro
             reward=1.0,
             group=str(place // 4),
             kind="refinement" if place % 4 == 3 else "sample",
+            temperature=temperature,
             weight=1 / (1 + place % 2),
             source=f"trace{place}/call",
         )
@@ -82,7 +83,7 @@ def test_it_is_a_trainable_model(new_policy: Any) -> None:
 def test_the_trainer_s_log_probabilities_are_the_sampler_s(new_policy: Any, temperature: float) -> None:
     policy = new_policy()
     rows = sample_rows(policy, temperature)
-    for row, lp in zip(rows, policy.log_probs(rows, max_tokens=64, temperature=temperature), strict=True):
+    for row, lp in zip(rows, policy.log_probs(rows, max_tokens=64), strict=True):
         assert lp == pytest.approx(row.logprobs, abs=1e-5)
 
 

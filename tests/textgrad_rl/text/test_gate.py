@@ -53,6 +53,8 @@ def test_the_rotation_covers_the_split_evenly(count):
     seen = [item.key for turn in turns for item in turn]
     assert {seen.count(item.key) for item in SPLIT} == {size}
     assert gate.rotation(SPLIT, 3) == turns[3]
+    if 2 * size <= 10:  # a stretch of its own for every turn
+        assert not {item.key for item in turns[0]} & {item.key for item in turns[1]}
 
 
 def test_gates_that_nothing_could_pass_are_rejected():

@@ -116,6 +116,7 @@ def test_the_memory_survives_a_round_trip_through_json():
     other.load_state(json.loads(json.dumps(descent.state())))
     assert other.state() == {"rejected": {"a": ["new"]}}
     assert other.propose({"a": tgr.Prompt("old")}, gradients(a=["x"]))[0].reason == "lost before"
+    other.load_state(descent.state())
     descent.reject(found)
     assert other.state() == {"rejected": {"a": ["new"]}}  # no shared list
 

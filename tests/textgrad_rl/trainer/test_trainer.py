@@ -235,6 +235,20 @@ def test_going_on_after_the_end_extends_the_run(tmp_path):
     assert (parts / "report.json").read_bytes() == (straight / "report.json").read_bytes()
 
 
+def test_a_continued_run_remembers_what_lost_at_the_gate(tmp_path):
+    def train(steps):
+        harmful = model(rewriting("Guess."))
+        trainer = toy.trainer(harmful, run_dir=tmp_path, checkpoint_every=1)
+        trainer.prompts["solve.system"].text = "Solve. Carry."
+        return trainer.fit(toy.sums(), steps=steps), harmful
+
+    train(1)
+    report, harmful = train(3)
+    assert not [request for request in harmful.log if request.messages[0].content == "Guess."]
+    assert last_step(tmp_path)["proposals"][0]["reason"] == "lost before"
+    assert report.history[1].prompts[0].startswith("solve.system: rejected")  # read back from step 1
+
+
 def test_a_finished_run_costs_nothing_to_ask_again(tmp_path):
     toy.trainer(model(), run_dir=tmp_path).fit(toy.sums(), steps=2)
     asked = model()
