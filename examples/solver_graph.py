@@ -41,8 +41,8 @@ if __name__ == "__main__":
     policy = tgr.load_policy("pocket")
     graph, verifier, example = CheckedSolver(policy), tgr.critics.Verifier(), tgr.Example({"question": QUESTION}, "-6")
     critic = tgr.critics.Combine(verifier, verifier, tgr.critics.ChainOfThought(policy, sees="nothing"))
-    traces = [graph.run(example, sample=sample) for sample in range(4)]
-    feedback = critic.critique([tgr.Case(example, trace, trace.output) for trace in traces])
+    traces = graph.run_many([example], samples=4)
+    feedback = critic.critique([tgr.Case.of(trace) for trace in traces])
     gradients = tgr.backward(traces, feedback, model=policy)
     refinements = tgr.refine(traces, gradients, critic, plan=tgr.Refine(trigger="incorrect", node="solve", attempts=1))
     rows, method = tgr.advantages(traces, feedback, refinements)["solve.model"], tgr.CritiqueGRPO(learning_rate=1e-4)

@@ -38,7 +38,7 @@ if __name__ == "__main__":
 
     policy = tgr.load_policy("pocket")
     critic, graph = make_critic(options.critic, policy), CheckedSolver(policy)
-    traces = [graph.run(example) for example in EXAMPLES]
+    traces = graph.run_many(EXAMPLES)
     # Any Value can be judged: here the first draft instead of trace.output, which has been checked and revised.
     cases = [tgr.Case(trace.example, trace, trace.ordered()[0].output, trace.group) for trace in traces]
     for case, feedback in zip(cases, critic.critique(cases), strict=True):

@@ -135,6 +135,9 @@ def _load(file: Path, task: str | None, settings: list[str] | None) -> tuple[Tra
 
     options = dict(_setting(text) for text in settings or [])
     module = _import(file)
+    known = {name for function in ("build", "task") for name in _options(module, function)}
+    if "**" not in known and (unknown := [name for name in options if name not in known]):
+        raise UnknownNameError(f"option of {file}", unknown[0], known)
     trainer = _call(module, "build", options, file)
     if not isinstance(trainer, tgr.Trainer):
         raise ConfigError(f"build() of {file} returned {type(trainer).__name__}, not a textgrad_rl.Trainer")
@@ -161,18 +164,22 @@ def _import(file: Path) -> ModuleType:
     return module
 
 
+def _options(module: ModuleType, name: str) -> set[str]:
+    """Return the options that a function of the file takes; ``**`` stands for any."""
+    function = getattr(module, name, None)
+    if not callable(function):
+        return set()
+    parameters = inspect.signature(function).parameters.values()
+    return {"**" if item.kind is inspect.Parameter.VAR_KEYWORD else item.name for item in parameters}
+
+
 def _call(module: ModuleType, name: str, options: dict[str, Any], file: Path) -> Any:
-    """Call a function of the file with those options it knows; ``build`` has to know all of them."""
+    """Call a function of the file with those options it takes."""
     function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(f"{file} defines no function {name}(**options)")
-    parameters = inspect.signature(function).parameters
-    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values()):
-        return function(**options)
-    unknown = [option for option in options if option not in parameters]
-    if unknown and name == "build":
-        raise UnknownNameError(f"option of build() in {file}", unknown[0], parameters)
-    return function(**{option: value for option, value in options.items() if option in parameters})
+    takes = _options(module, name)
+    return function(**{option: value for option, value in options.items() if "**" in takes or option in takes})
 
 
 def _setting(text: str) -> tuple[str, Any]:

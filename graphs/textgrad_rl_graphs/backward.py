@@ -50,6 +50,8 @@ async def abackward(
         GraphError: when traces and feedback differ in number.
         ConfigError: when a Function is to be explained and there is no model.
     """
+    if isinstance(traces, Trace) or isinstance(feedback, Feedback):
+        raise GraphError("backward takes lists: backward([trace], [feedback])")
     if len(traces) != len(feedback):
         raise GraphError(f"backward got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please")
     done = done or Gradients()

@@ -29,6 +29,11 @@ class Case:
     group: str = ""
     attempt: int = 0
 
+    @classmethod
+    def of(cls, trace: Trace) -> Case:
+        """Return the case of a run's output."""
+        return cls(trace.example, trace, trace.output, trace.group)
+
     @property
     def text(self) -> str:
         """What is judged; empty when the run failed."""

@@ -7,8 +7,11 @@ A subclass assigns nodes (and other graphs, and lists or dicts of them) to attri
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +86,8 @@ class Graph:
             The trace. A node that failed leaves ``trace.output`` None and ``trace.failure`` set; errors of the
             program itself (a wrong input name, a Value of another run) are raised.
         """
-        example = inputs if isinstance(inputs, Example) else Example(dict(inputs))
+        example = _example(inputs)
+        self._check_inputs(example)
         trace = Trace(self, example, sample, step, seed, replay, versionless)
         token, branch = CURRENT_TRACE.set(trace), enter_branch("")
         try:
@@ -105,6 +109,40 @@ class Graph:
         return trace
 
     run = blocking(arun)
+
+    async def arun_many(
+        self,
+        examples: Sequence[Mapping[str, Any] | Example],
+        *,
+        samples: int = 1,
+        step: int = 0,
+        seed: int = 0,
+        versionless: bool = False,
+    ) -> list[Trace]:
+        """Run the graph ``samples`` times on every example, all at once; samples of one example stand together.
+
+        An example that occurs again gets further sample numbers. See :meth:`arun` for the arguments.
+        """
+        seen: Counter[str] = Counter()
+        runs = []
+        for example in map(_example, examples):
+            numbers = range(seen[example.key], seen[example.key] + samples)
+            seen[example.key] += samples
+            runs += [self.arun(example, sample=n, step=step, seed=seed, versionless=versionless) for n in numbers]
+        return list(await asyncio.gather(*runs))
+
+    run_many = blocking(arun_many)
+
+    def _check_inputs(self, example: Example) -> None:
+        """Refuse inputs that ``forward`` does not take."""
+        try:
+            signature(self.forward).bind(**example.inputs)
+        except TypeError as error:
+            takes = ", ".join(signature(self.forward).parameters)
+            raise GraphError(
+                f"{type(self).__name__}.forward takes {takes or 'no inputs'}, the example gives "
+                f"{', '.join(example.inputs)}: {error}"
+            ) from None
 
     def nodes(self) -> dict[str, Node]:
         """Return every node by its path, e.g. ``{"plan": LLM, "inner.solve": LLM}``, each once, in attribute order."""
@@ -180,6 +218,14 @@ class Graph:
                 parameter.text = prompts[path]
             else:
                 parameter.load(folder / path)  # type: ignore[attr-defined]  # policies load; see textgrad_rl.policies
+
+
+def _example(inputs: Mapping[str, Any] | Example) -> Example:
+    if isinstance(inputs, Example):
+        return inputs
+    if not isinstance(inputs, Mapping):
+        raise GraphError(f"a run takes named inputs, e.g. run({{'question': ...}}), or an Example, got {inputs!r}")
+    return Example(dict(inputs))
 
 
 def _parts(item: Graph | dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

@@ -39,9 +39,7 @@ def blocking(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
 def run(coroutine: Coroutine[Any, Any, R]) -> R:
     """Run a coroutine to its end, also from inside a running event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _loop_runs():
         return asyncio.run(coroutine)
     outcome: list[R] = []
     failure: list[BaseException] = []
@@ -58,6 +56,14 @@ def run(coroutine: Coroutine[Any, Any, R]) -> R:
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

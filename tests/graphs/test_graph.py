@@ -185,7 +185,7 @@ def test_forward_has_to_return_a_value(what: Any) -> None:
 def test_a_graph_without_forward_and_wrong_input_names() -> None:
     with pytest.raises(GraphError, match="Graph does not define"):
         Graph().run({"question": "q"})
-    with pytest.raises(TypeError, match="nummer"):
+    with pytest.raises(GraphError, match=r"takes .*the example gives nummer"):
         Loop(1).run({"nummer": 0})
 
 
@@ -279,3 +279,31 @@ def test_saved_prompts_are_readable(tmp_path: Path) -> None:
     text = (tmp_path / "prompts.json").read_text("utf-8")
     assert "Größe" in text
     assert json.loads(text) == {"plan.system": "Größe", "plan.template": "plan {question}"}
+
+
+QUESTIONS = [Example({"question": str(number)}) for number in range(5)]
+
+
+async def test_an_example_that_occurs_twice_gets_further_samples() -> None:
+    model = ScriptedModel(echo)
+    twice = [QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]]
+    traces = await Inner(model, "Solve.").arun_many(twice, samples=2, step=1)
+    assert len({trace.id for trace in traces}) == 6
+    assert len({request.seed for request in model.log}) == 6
+    assert [trace.group for trace in traces].count(traces[0].group) == 4
+    once = await Inner(model, "Solve.").arun_many(twice[:2], samples=2, step=1)
+    assert [trace.id for trace in traces[:4]] == [trace.id for trace in once]
+
+
+async def test_all_runs_are_under_way_at_once() -> None:
+    model = ScriptedModel(echo, latency=lambda _: 0.01)
+    await Inner(model, "Solve.").arun_many(QUESTIONS, samples=3)
+    assert model.peak == 15
+
+
+def test_inputs_that_forward_does_not_take() -> None:
+    graph = Inner(ScriptedModel(echo), "Solve.")
+    with pytest.raises(GraphError, match=r"Inner.forward takes question, the example gives q:"):
+        graph.run({"q": "1 + 1"})
+    with pytest.raises(GraphError, match="named inputs"):
+        graph.run("1 + 1")  # type: ignore[arg-type]

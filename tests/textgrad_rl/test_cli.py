@@ -4,9 +4,13 @@ import json
 import re
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from textgrad_rl import cli
 
 BUILD = """
 import textgrad_rl as tgr
@@ -49,6 +53,23 @@ def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """The same in this process, for what ends before it starts: exit status and what was said on standard error."""
+
+    def call(*args: str, cwd: Path) -> tuple[int, str]:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["textgrad-rl", *args])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        sys.modules.pop("sums", None)
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "sums.py").write_text(BUILD, "utf-8")
     return tmp_path
@@ -79,11 +100,13 @@ def test_train_then_eval_of_a_file(folder: Path) -> None:
         (("quickstart", "--arms", "jiont"), "Did you mean 'joint'"),
     ],
 )
-def test_bad_input_ends_in_one_message(args: tuple[str, ...], message: str, folder: Path) -> None:
-    result = run(*args, cwd=folder)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+def test_bad_input_ends_in_one_message(
+    args: tuple[str, ...], message: str, folder: Path, main: Callable[..., tuple[int, str]]
+) -> None:
+    status, said = main(*args, cwd=folder)
+    assert status == 2
+    assert message in said
+    assert "Traceback" not in said
 
 
 def test_another_configuration_is_refused_with_the_difference(folder: Path) -> None:

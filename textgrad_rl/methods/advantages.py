@@ -121,8 +121,13 @@ def _row(
     kind: Literal["sample", "refinement"],
 ) -> Row:
     """Return the row of a response under the call's own prompt, whatever context it was sampled in."""
-    prompt_ids = _tokens(call, call.completion).prompt_ids
-    answer = _tokens(call, completion)
+    own, answer = _tokens(call, call.completion), _tokens(call, completion)
+    if own.model != answer.model:
+        raise ModelError(
+            f"{call.path}: {answer.model} refined a response of {own.model}; only tokens of the policy itself can be "
+            "trained, so leave Refine(model=...) unset, or freeze the weights"
+        )
+    prompt_ids = own.prompt_ids
     assert isinstance(call.node, LLM)
     return Row(
         context=segments.setdefault(prompt_ids, Segment(prompt_ids)),

@@ -6,7 +6,6 @@ normal interval over examples: ``mean +- 1.96 sd / sqrt(n)``.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import comb, sqrt
@@ -75,16 +74,8 @@ async def judged_runs(
     graph: Graph, examples: Sequence[Example], metric: Critic, *, samples: int, seed: int, step: int
 ) -> tuple[list[Trace], list[Feedback]]:
     """Run every example ``samples`` times, with seeds that do not depend on prompt versions, and score the runs."""
-    runs = (
-        graph.arun(example, sample=sample, step=step, seed=seed, versionless=True)
-        for example in examples
-        for sample in range(samples)
-    )
-    traces = list(await asyncio.gather(*runs))
-    feedback = await metric.acritique(
-        [Case(trace.example, trace, trace.output, trace.group) for trace in traces], critiques=False
-    )
-    return traces, feedback
+    traces = await graph.arun_many(examples, samples=samples, step=step, seed=seed, versionless=True)
+    return traces, await metric.acritique([Case.of(trace) for trace in traces], critiques=False)
 
 
 def value_of(feedback: Feedback) -> float | None:

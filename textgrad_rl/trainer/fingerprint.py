@@ -5,13 +5,15 @@ Steps, budget, cadence, callbacks and device may change when a run is continued;
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING
 
 from textgrad_rl_graphs.hashing import digest
+from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, text_of
 from textgrad_rl_graphs.prompt import Prompt
-from textgrad_rl_graphs.refine import Refine
 
 if TYPE_CHECKING:
     from textgrad_rl.trainer.trainer import Trainer
@@ -35,11 +37,11 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
     found = {
         "graph": f"{type(trainer.graph).__name__} {digest(structure, frozen, said)}",
         "parameters": ", ".join((*trainer.prompts, *trainer.policies)),
-        "critic": trainer.critic.name,
-        "metric": "none" if trainer.metric is None else trainer.metric.name,
+        "critic": describe(trainer.critic),
+        "metric": describe(trainer.metric),
         "text": ", ".join(f"{path}: {item}" for path, item in trainer.text.items()) or "none",
         "weights": ", ".join(f"{path}: {item}" for path, item in trainer.weights.items()) or "none",
-        "refine": _describe(trainer.refine),
+        "refine": describe(trainer.refine),
         "gate": str(trainer.gate),
         "credit": trainer.credit,
         "samples": f"{trainer.samples} x {trainer.examples_per_step}",
@@ -54,8 +56,26 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
     return found
 
 
-def _describe(refine: Refine | None) -> str:
-    """Return the plan with its model by name: the model's own text may hold an address."""
-    if refine is None or refine.model is None:
-        return str(refine)
-    return f"{replace(refine, model=None)} by {refine.model.name}"
+def describe(item: object) -> str:
+    """Return a setting as text that is the same in every process: no addresses, models by their name.
+
+    >>> import textgrad_rl as tgr
+    >>> describe(tgr.Refine(model=tgr.FunctionModel(str, name="judge")))[:40]
+    "Refine(trigger='zero_correct', keep=1, s"
+    """
+    if item is None or isinstance(item, str | int | float | bool):
+        return repr(item)
+    if isinstance(item, Model):
+        return f"model {item.name}"
+    if isinstance(item, Mapping):
+        return f"{{{', '.join(f'{name}: {describe(part)}' for name, part in item.items())}}}"
+    if isinstance(item, list | tuple | set | frozenset):
+        return f"[{', '.join(describe(part) for part in item)}]"
+    if callable(item) and hasattr(item, "__qualname__"):
+        return str(item.__qualname__)
+    if is_dataclass(item):
+        parts = {entry.name: getattr(item, entry.name) for entry in dataclasses.fields(item)}
+    else:
+        # What starts with an underscore is derived, or a cache.
+        parts = {name: part for name, part in getattr(item, "__dict__", {}).items() if not name.startswith("_")}
+    return f"{type(item).__name__}({', '.join(f'{name}={describe(part)}' for name, part in parts.items())})"

@@ -1,13 +1,12 @@
 """The phases of a training step, each a function from records to records.
 
-run_examples -> critic -> backward -> refine -> update_weights -> propose, update_prompts
+Graph.arun_many -> critic -> backward -> refine -> update_weights -> propose, update_prompts
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from textgrad_rl.policies.protocol import Policy
 from textgrad_rl.text.gate import Gate, GateVerdict
 from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
 from textgrad_rl.trainer.evaluation import judged_runs, value_of
-from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.feedback import Critic, Feedback
 from textgrad_rl_graphs.gradient import Gradients
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.hashing import derive_seed
@@ -50,22 +49,6 @@ def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int)
         random.Random(derive_seed(seed, "epoch", epoch)).shuffle(order)
         drawn += [examples[index] for index in order[offset : offset + count - len(drawn)]]
     return drawn
-
-
-async def run_examples(graph: Graph, examples: Sequence[Example], samples: int, step: int, seed: int) -> list[Trace]:
-    """Run every example ``samples`` times, all at once; an example that is drawn again gets further samples."""
-    drawn: Counter[str] = Counter()
-    runs = []
-    for example in examples:
-        first = drawn[example.key] * samples
-        drawn[example.key] += 1
-        runs += [graph.arun(example, sample=first + index, step=step, seed=seed) for index in range(samples)]
-    return list(await asyncio.gather(*runs))
-
-
-def cases_of(traces: Sequence[Trace]) -> list[Case]:
-    """Return what the critic is given."""
-    return [Case(trace.example, trace, trace.output, trace.group) for trace in traces]
 
 
 def update_weights(

@@ -29,7 +29,7 @@ from textgrad_rl.trainer.report import Report, StepReport
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
 from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
-from textgrad_rl_graphs.feedback import Critic
+from textgrad_rl_graphs.feedback import Case, Critic
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
@@ -104,8 +104,8 @@ class Trainer:
         self.policies: dict[str, Policy] = {
             path: item for path, item in parameters.items() if not isinstance(item, Prompt)  # type: ignore[misc]
         }  # fmt: skip
-        self.text = _by_path("prompt", text, self.prompts)
-        self.weights = _by_path("policy", weights, self.policies)
+        self.text = _by_path("Prompt", "text", text, self.prompts)
+        self.weights = _by_path("policy", "weights", weights, self.policies)
         self.refine = refine
         self.credit = credit
         self.samples = _at_least_one("samples", samples)
@@ -230,9 +230,9 @@ class Trainer:
         session, seed = self._session, self.seed
         examples = phases.draw_examples(task.train, self.examples_per_step, step, seed)
         with session.phase("rollout"):
-            traces = await phases.run_examples(self.graph, examples, self.samples, step, seed)
+            traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=seed)
         with session.phase("critique"):
-            feedback = await self.critic.acritique(phases.cases_of(traces))
+            feedback = await self.critic.acritique([Case.of(trace) for trace in traces])
         with session.phase("backward"):
             helper = next(iter(self.text.values())).model if self.text else None
             gradients = await abackward(traces, feedback, model=helper, parameters={*self.text, *self.weights})
@@ -325,10 +325,12 @@ class Trainer:
         self._session.journal = directory.journal()
 
 
-def _by_path(kind: str, given: T | Mapping[str, T] | None, parameters: Mapping[str, object]) -> dict[str, T]:
+def _by_path(kind: str, name: str, given: T | Mapping[str, T] | None, parameters: Mapping[str, object]) -> dict[str, T]:
     """Return a setting by parameter path: one for all, or a mapping whose paths must exist."""
     if given is None:
         return {}
+    if not parameters:
+        raise ConfigError(f"there is nothing to train with {name}=: the graph has no {kind}; drop it or add one")
     if not isinstance(given, Mapping):
         return dict.fromkeys(parameters, given)
     if unknown := [path for path in given if path not in parameters]:

@@ -1,11 +1,9 @@
-from collections import Counter
-
 import pytest
 
 import textgrad_rl as tgr
 from tests.support import toy
 from tests.support.scripted import ScriptedModel
-from textgrad_rl.trainer.phases import draw_examples, run_examples, step_metrics
+from textgrad_rl.trainer.phases import draw_examples, step_metrics
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.refine import Refinement
 
@@ -28,23 +26,6 @@ def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
     assert order(0) != order(1)
     assert order(0) != order(0, range(5, 9))
     assert len(draw_examples(EXAMPLES, 50, 1, 0)) == 50
-
-
-async def test_an_example_that_is_drawn_twice_in_a_step_gets_further_samples():
-    model = ScriptedModel(toy.answer)
-    twice = [EXAMPLES[0], EXAMPLES[1], EXAMPLES[0]]
-    traces = await run_examples(toy.Adder(model), twice, samples=2, step=1, seed=0)
-    assert len({trace.id for trace in traces}) == 6
-    assert len({request.seed for request in model.log}) == 6
-    assert Counter(trace.group for trace in traces)[traces[0].group] == 4
-    once = await run_examples(toy.Adder(model), twice[:2], samples=2, step=1, seed=0)
-    assert [trace.id for trace in traces[:4]] == [trace.id for trace in once]
-
-
-async def test_all_runs_are_under_way_at_once():
-    model = ScriptedModel(toy.answer, latency=lambda _: 0.01)
-    await run_examples(toy.Adder(model), EXAMPLES[:5], samples=3, step=1, seed=0)
-    assert model.peak == 15
 
 
 def test_the_numbers_of_a_step():

@@ -389,7 +389,7 @@ def test_a_budget_of_tokens_stops_between_steps_and_a_larger_one_goes_on(tmp_pat
 def test_nothing_trainable_is_an_error_that_says_what_is_missing():
     frozen = toy.Adder(model())
     frozen.solve.system = "Solve."
-    with pytest.raises(ConfigError, match="the graph has nothing trainable at all, text=None"):
+    with pytest.raises(ConfigError, match="nothing to train with text=: the graph has no Prompt"):
         toy.trainer(model(), frozen)
     with pytest.raises(ConfigError, match=r"the graph has solve\.system, text=None, weights=None"):
         toy.trainer(model(), text=None)
@@ -405,7 +405,7 @@ def test_a_gate_needs_a_metric():
 
 def test_unknown_paths_are_met_with_the_known_ones():
     descent = tgr.TextualGradientDescent(model=model())
-    with pytest.raises(UnknownNameError, match=r"unknown prompt path 'solve\.sistem'\. Did you mean 'solve\.system'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown Prompt path 'solve\.sistem'\. Did you mean 'solve\.system'\?"):
         toy.trainer(model(), text={"solve.sistem": descent})
     with pytest.raises(UnknownNameError, match=r"unknown policy path 'solve\.system'"):
         toy.trainer(toy.ToyPolicy(), weights={"solve.system": tgr.GRPO()})
