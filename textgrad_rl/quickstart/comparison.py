@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import textgrad_rl as tgr
 from textgrad_rl.quickstart.program import ARMS, build, load_task
+from textgrad_rl.trainer.plot import Point, plot_curves
 from textgrad_rl_graphs.errors import UnknownNameError
 from textgrad_rl_graphs.hashing import derive_seed
 from textgrad_rl_graphs.records import dump_json
@@ -44,7 +45,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to: right or wrong per test question, the prompt, tokens, steps, seconds."""
+    """What a run came to: right or wrong per test question, the prompt, tokens, steps, seconds.
+
+    ``curve`` holds (generated tokens, validation accuracy) of every evaluation on the way.
+    """
 
     arm: str
     seed: int
@@ -53,6 +57,7 @@ class Outcome:
     generated_tokens: int
     steps: int
     seconds: float
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 def compare_arms(
@@ -85,6 +90,9 @@ def compare_arms(
     result = summarize(outcomes, tokens=tokens, critic=critic) | {"seconds": round(time.perf_counter() - started, 1)}
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "comparison.json").write_text(dump_json(result), "utf-8")
+    curves = {arm: mean_curve([item for item in outcomes if item.arm == arm]) for arm in names if arm != "base"}
+    if any(curves.values()):
+        plot_curves(curves, run_dir / "comparison.png", xlabel="generated tokens")
     _print_table(console, result)
     return result
 
@@ -97,7 +105,8 @@ def run_job(job: Job) -> Outcome:
     done = Path(job.run_dir, "outcome.json")
     if done.exists():
         stored = json.loads(done.read_text("utf-8"))
-        return Outcome(**{**stored, "values": tuple(stored["values"])})
+        stored |= {"values": tuple(stored["values"]), "curve": tuple(map(tuple, stored["curve"]))}
+        return Outcome(**stored)
     task = load_task()
     test = task.test[: job.test_examples]
     started = time.perf_counter()
@@ -106,14 +115,20 @@ def run_job(job: Job) -> Outcome:
         job.arm if trained else "joint", critic=job.critic, seed=job.seed, run_dir=job.run_dir if trained else None,
         budget=tgr.Budget(tokens=job.tokens), checkpoint_every=50,
     )  # fmt: skip
-    steps = generated = 0
+    steps, generated, curve = 0, 0, []
     if trained:
         report = trainer.fit(task, steps=_MOST_STEPS)
         steps, generated = report.history[-1].step, report.generated_tokens
+        curve = [
+            (item.usage.generated_tokens, item.evaluation.mean)
+            for item in report.history
+            if item.evaluation is not None
+        ]
     result = trainer.evaluate(test)
     outcome = Outcome(
         job.arm, job.seed, tuple(result.values.get(item.key, 0.0) for item in test),
         trainer.prompts["solve.system"].text, generated, steps, round(time.perf_counter() - started, 1),
+        tuple(curve),
     )  # fmt: skip
     done.parent.mkdir(parents=True, exist_ok=True)
     done.write_text(dump_json(asdict(outcome)), "utf-8")
@@ -152,6 +167,15 @@ def summarize(outcomes: Iterable[Outcome], *, tokens: int, critic: str) -> dict[
     return {
         "arms": rows, "pairs": pairs, "tokens": tokens, "critic": critic, "seeds": seeds, "questions": questions,
     }  # fmt: skip
+
+
+def mean_curve(outcomes: Sequence[Outcome]) -> list[Point]:
+    """Return validation accuracy over tokens, evaluation by evaluation, as mean and range over seeds."""
+    points = []
+    for evaluations in zip(*(item.curve for item in outcomes), strict=False):  # seeds may differ by a step
+        values = [value for _, value in evaluations]
+        points.append(Point(fmean(tokens for tokens, _ in evaluations), fmean(values), min(values), max(values)))
+    return points
 
 
 def difference(one: dict[int, Outcome], other: dict[int, Outcome]) -> dict[str, float]:

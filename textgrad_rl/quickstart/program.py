@@ -95,5 +95,6 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
         "refine": tgr.Refine(attempts=1) if refines else None,
         "samples": SAMPLES,
         "examples_per_step": EXAMPLES_PER_STEP,
+        "evaluate_every": 4,
     }
     return tgr.Trainer(Solver(policy), critic=training, metric=verifier, seed=seed, **{**settings, **options})

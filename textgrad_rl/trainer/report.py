@@ -79,6 +79,7 @@ class Report:
 
     def plot(self, path: str | Path) -> None:
         """Draw held-out accuracy over steps; the file's ending picks the format."""
-        from textgrad_rl.trainer.plot import plot_runs
+        from textgrad_rl.trainer.plot import Point, plot_curves
 
-        plot_runs({"": self}, path)
+        points = [Point(step, item.mean, item.low, item.high) for step, item in self.evaluations]
+        plot_curves({"": points}, path)

@@ -1,8 +1,9 @@
 """The table of a comparison: pairing, resampling, arithmetic."""
 
 import random
+from dataclasses import replace
 
-from textgrad_rl.quickstart.comparison import Outcome, bootstrap, difference, summarize
+from textgrad_rl.quickstart.comparison import Outcome, bootstrap, difference, mean_curve, summarize
 
 
 def outcome(arm: str, seed: int, values: list[float]) -> Outcome:
@@ -48,3 +49,9 @@ def test_the_summary_names_what_it_compares() -> None:
     assert set(result["pairs"]) == {"critique-grpo minus grpo"}
     assert result["questions"] == 2
     assert result["seeds"] == [0, 1]
+
+
+def test_the_curve_of_an_arm_is_the_mean_and_range_over_seeds() -> None:
+    one, other = outcome("joint", 0, [1]), outcome("joint", 1, [1])
+    curves = [replace(one, curve=((0, 0.2), (100, 0.6), (200, 0.9))), replace(other, curve=((0, 0.4), (120, 0.8)))]
+    assert [tuple(point) for point in mean_curve(curves)] == [(0, 0.30000000000000004, 0.2, 0.4), (110, 0.7, 0.6, 0.8)]

@@ -4,7 +4,7 @@ import pytest
 
 from textgrad_rl.trainer.evaluation import Evaluation
 from textgrad_rl.trainer.phases import StepOutcome
-from textgrad_rl.trainer.plot import plot_runs
+from textgrad_rl.trainer.plot import Point, plot_curves
 from textgrad_rl.trainer.report import Report, StepReport
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.errors import DataError
@@ -63,16 +63,13 @@ def test_a_plot_writes_a_picture(tmp_path, ending, magic):
     assert path.read_bytes().startswith(magic)
 
 
-def test_several_runs_are_drawn_over_steps_or_tokens_with_their_names(tmp_path):
-    runs = {"joint": run(BEFORE, None, AFTER), "prompts": run(BEFORE, AFTER), "not yet": run(None)}
-    texts = {}
-    for against in ("steps", "tokens"):
-        plot_runs(runs, tmp_path / f"{against}.svg", against=against)
-        texts[against] = (tmp_path / f"{against}.svg").read_text()
-    assert "<!-- training step -->" in texts["steps"]
-    assert "<!-- generated tokens -->" in texts["tokens"]
-    assert "<!-- joint -->" in texts["steps"]
-    assert "<!-- prompts -->" in texts["steps"]
+def test_several_curves_are_drawn_with_their_names(tmp_path):
+    points = [Point(0, 0.3, 0.25, 0.35), Point(1000, 0.9, 0.87, 0.93)]
+    plot_curves({"joint": points, "prompts": points[:1], "not yet": []}, tmp_path / "arms.svg", xlabel="tokens")
+    text = (tmp_path / "arms.svg").read_text()
+    assert "<!-- tokens -->" in text
+    assert "<!-- joint -->" in text
+    assert "<!-- prompts -->" in text
 
 
 def test_a_run_that_was_never_evaluated_cannot_be_drawn(tmp_path):
