@@ -125,8 +125,8 @@ the base prompt `{texts.SOLVER}`; the irrelevant sentence is `{IRRELEVANT}`. Int
 A response whose errors cancel (a forgotten carry takes ten away, a forgotten borrow adds ten) has the right answer, yet
 the critic calls it wrong, as it should; "verdict right" counts that against it, "as a program's" does not.
 A cause is right when the critique names the misconception that a program finds at the first error. Another response's
-critique is that of the next wrong response. Feedback was asked on one to four of the model's own critiques under
-training-like prompts with made-up sentences.
+critique is that of the next wrong response. Feedback was asked on one to four of the model's own critiques; its prompts
+and those to rewrite hold the base, up to two English sentences that training never saw, and any of the directives.
 
 ## Roles
 

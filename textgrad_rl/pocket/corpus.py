@@ -9,7 +9,7 @@ from textgrad_rl.pocket.prompts import draw_directives, draw_prompt, random_sent
 from textgrad_rl.pocket.questions import Question, draw_from
 from textgrad_rl.pocket.simulate import respond
 
-MIXTURE = (25, 22, 19, 17, 17)
+MIXTURE = (20, 20, 23, 13, 24)
 """Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
 
 
@@ -59,8 +59,7 @@ class Corpus:
     def revise(self) -> Dialogue:
         """The refiner: what is called correct stays word for word, what is called wrong is solved again.
 
-        A full critique leads to the right solution; the bare word that it is wrong leaves some misconceptions in place;
-        a critique of another response says nothing, so that only luck helps.
+        A full critique leads to the right solution; the bare word that it is wrong leaves some misconceptions in place.
         """
         question, rng = self._question(), self.rng
         response, chance = self._draft(question), rng.random()
@@ -71,14 +70,10 @@ class Corpus:
             right = texts.verdict(text) is True
         elif chance < 0.82:
             text, scale = texts.IS_CORRECT if right else texts.IS_WRONG, 0.35
-        elif chance < 0.92:
+        elif chance < 0.93:
             text = texts.IS_CORRECT if right else f"{texts.IS_WRONG} The answer is {question.answer}."
-        elif chance < 0.96:
-            text, right = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), True
         else:
-            other = self._question()
-            text, scale = texts.critique(other, self._draft(other)), 0.9
-            right = texts.verdict(text) is True
+            text, right = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), True
         answer = response if right else respond(question, "", self.difficulty, rng, scale=scale)
         return Dialogue(texts.REFINER, texts.refiner_input(question.text, response, text), answer)
 

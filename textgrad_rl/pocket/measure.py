@@ -15,7 +15,8 @@ from textgrad_rl.pocket.questions import Question
 from textgrad_rl.pocket.sampling import Request
 
 IRRELEVANT = "Count the apples."
-"""A sentence that never occurs in training."""
+UNSEEN = (IRRELEVANT, "Show all your work.", "Explain the result clearly.", "Use a calm tone.", "Never skip a line.")
+"""Sentences that never occur in training."""
 
 FEWER = 250
 """Cases of the comparisons that carry no promise, to keep measuring short."""
@@ -150,19 +151,31 @@ def refiner(
 def writers(
     questions: Sequence[Question], critiques: Sequence[str], sample: Sample, rng: random.Random
 ) -> list[Figure]:
-    """Prompt feedback on the model's own critiques, and prompts rewritten on feedback."""
-    drawn = [draw_prompt(rng, draw_directives(rng)) for _ in questions]
+    """Prompt feedback on the model's own critiques, and prompts rewritten on feedback.
+
+    Both under prompts of unseen English sentences; rewriting also under the training text's prompts of made-up words.
+    """
+    plain = [plain_prompt(rng) for _ in questions]
     blocks = [rng.sample(list(critiques), rng.randint(1, 4)) for _ in questions]
-    told = sample([(texts.FEEDBACK, texts.feedback_input(p, block)) for p, block in zip(drawn, blocks, strict=True)])
-    expected = [texts.feedback(p, block) for p, block in zip(drawn, blocks, strict=True)]
-    piles = [rng.sample(expected, rng.randint(1, 4)) for _ in questions]
-    prompted = sample([(texts.IMPROVE, texts.improve_input(p, pile)) for p, pile in zip(drawn, piles, strict=True)])
-    rewritten = list(zip(drawn, piles, prompted, strict=True))
-    return [
-        count("prompt feedback exact", [a == b for a, b in zip(told, expected, strict=True)]),
-        count("rewritten prompt exact", [text == texts.improve(p, pile) for p, pile, text in rewritten]),
-        count("rewritten prompt keeps the old one", [text.startswith(p) for p, _, text in rewritten]),
-    ]
+    told = sample([(texts.FEEDBACK, texts.feedback_input(p, block)) for p, block in zip(plain, blocks, strict=True)])
+    expected = [texts.feedback(p, block) for p, block in zip(plain, blocks, strict=True)]
+    figures = [count("prompt feedback exact", [a == b for a, b in zip(told, expected, strict=True)])]
+    for name, drawn in (
+        ("rewritten prompt", plain),
+        ("rewritten prompt of made-up words", [draw_prompt(rng, draw_directives(rng)) for _ in questions]),
+    ):
+        piles = [rng.sample(expected, rng.randint(1, 4)) for _ in drawn]
+        outputs = sample([(texts.IMPROVE, texts.improve_input(p, pile)) for p, pile in zip(drawn, piles, strict=True)])
+        rewritten = list(zip(drawn, piles, outputs, strict=True))
+        figures.append(count(f"{name} exact", [text == texts.improve(p, pile) for p, pile, text in rewritten]))
+        figures.append(count(f"{name} keeps the old one", [text.startswith(p) for p, _, text in rewritten]))
+    return figures
+
+
+def plain_prompt(rng: random.Random) -> str:
+    """A prompt of the usual base, up to two unseen sentences and any directives, in random order."""
+    others = [*rng.sample(UNSEEN, rng.randint(0, 2)), *(m.directive for m in draw_directives(rng))]
+    return " ".join([texts.SOLVER, *rng.sample(others, len(others))])
 
 
 def measure(questions: Sequence[Question], sample: Sample, *, seed: int = 0) -> list[Figure]:

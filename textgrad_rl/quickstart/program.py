@@ -14,7 +14,7 @@ import textgrad_rl as tgr
 from textgrad_rl.tasks.splits import CHAIN_SUM_SPLITS, split_of
 from textgrad_rl_graphs.types import Sees
 
-LEARNING_RATE = 1e-4
+LEARNING_RATE = 2e-4
 WEIGHTS = MappingProxyType(
     {"grpo": tgr.GRPO(learning_rate=LEARNING_RATE), "critique-grpo": tgr.CritiqueGRPO(learning_rate=LEARNING_RATE)}
 )

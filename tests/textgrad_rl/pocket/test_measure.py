@@ -8,8 +8,9 @@ import pytest
 
 from textgrad_rl.pocket import questions, texts
 from textgrad_rl.pocket.card import card, figures_table
-from textgrad_rl.pocket.measure import Figure, measure, wilson
-from textgrad_rl.pocket.misconceptions import DIFFICULTIES
+from textgrad_rl.pocket.measure import UNSEEN, Figure, measure, wilson
+from textgrad_rl.pocket.misconceptions import ALL, DIFFICULTIES
+from textgrad_rl.pocket.prompts import BASES, DISTRACTORS
 from textgrad_rl.pocket.sampling import Request
 from textgrad_rl.pocket.simulate import respond
 from textgrad_rl.pocket.train import Settings
@@ -46,6 +47,10 @@ def test_an_ideal_model_measures_ideally() -> None:
     assert figures["critic, verdict right"].share > 0.92
     assert figures["refiner, wrong made right with the model's own critique"].share == 1
     assert figures["refiner, wrong made right, told that it is correct"].share == 0
+
+
+def test_unseen_sentences_are_unseen() -> None:
+    assert not set(UNSEEN) & {*DISTRACTORS, *BASES, *(m.directive for m in ALL)}
 
 
 def test_wilson() -> None:
