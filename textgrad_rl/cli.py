@@ -51,30 +51,31 @@ def quickstart(
     arms: Annotated[
         str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")
     ] = "joint",
-    steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 24,
+    steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 16,
     seed: Annotated[int, Option(help="Seed of the run, or the first of several.")] = 0,
     seeds: Annotated[int, Option(min=1, help="Seeds per arm of a comparison.")] = 1,
-    tokens: Annotated[int, Option(min=1, help="Generated tokens per arm of a comparison.")] = 1_000_000,
-    test_examples: Annotated[int, Option(min=2, help="Held-out questions.")] = 1000,
+    tokens: Annotated[int, Option(min=1, help="Generated tokens per arm of a comparison.")] = 250_000,
+    test_examples: Annotated[int | None, Option(min=2, help="Held-out questions: 1000, in a comparison 2000.")] = None,
     out: Annotated[Path | None, Option(help="Run directory; by default a new one below runs/.")] = None,
 ) -> None:
     """Train the embedded model's prompt and weights with self-critique. Offline, no GPU, no key."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    run_dir = out or _new_folder(Path("runs"), "quickstart")
     if arms == "joint" and seeds == 1:
         from textgrad_rl.quickstart.single import run_quickstart
 
+        run_dir = out or _new_folder(Path("runs"), "quickstart", "summary.json")
         run_quickstart(
-            run_dir, critic=critic, steps=steps, seed=seed, test_examples=test_examples, console=console
+            run_dir, critic=critic, steps=steps, seed=seed, test_examples=test_examples or 1000, console=console
         )  # fmt: skip
         return
     from textgrad_rl.quickstart.comparison import compare_arms
 
+    run_dir = out or _new_folder(Path("runs"), "comparison", "comparison.json")
     compare_arms(
         run_dir, arms=arms, critic=critic, seeds=range(seed, seed + seeds), tokens=tokens,
-        test_examples=test_examples, console=console,
+        test_examples=test_examples or 2000, console=console,
     )  # fmt: skip
 
 
@@ -197,10 +198,10 @@ def _setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _new_folder(parent: Path, name: str) -> Path:
-    """Return ``parent/name``, or with a number behind it when that holds a finished run."""
+def _new_folder(parent: Path, name: str, last_file: str) -> Path:
+    """Return ``parent/name``, with a number behind it where that holds a finished run, known by its last file."""
     folder, number = parent / name, 1
-    while (folder / "summary.json").exists():
+    while (folder / last_file).exists():
         number += 1
         folder = parent / f"{name}-{number}"
     return folder
