@@ -41,28 +41,10 @@ class FunctionModel:
     ) -> None:
         """Keep the function."""
         self._function = function
-        self._name = name
-        self._dialect: Dialect = dialect
-
-    @property
-    def name(self) -> str:
-        """The name it was given."""
-        return self._name
-
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect it was given."""
-        return self._dialect
-
-    @property
-    def trainable(self) -> bool:
-        """False: a function has no weights."""
-        return False
-
-    @property
-    def weight_version(self) -> int:
-        """Always 0."""
-        return 0
+        self.name = name
+        self.dialect: Dialect = dialect
+        self.trainable = False
+        self.weight_version = 0
 
     async def complete(self, request: Request) -> Completion:
         """Call the function; a text is wrapped into a Completion whose usage counts words separated by white space."""
@@ -73,7 +55,7 @@ class FunctionModel:
             return answer
         read = sum(len(message.content.split()) for message in request.messages)
         usage = Usage(prompt_tokens=read, generated_tokens=len(answer.split()), calls=1)
-        return Completion(text=answer, usage=usage, model=self._name)
+        return Completion(text=answer, usage=usage, model=self.name)
 
     def __repr__(self) -> str:
-        return f"FunctionModel({self._name!r})"
+        return f"FunctionModel({self.name!r})"

@@ -57,28 +57,11 @@ class LiteLLM:
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._retries = retries
-        self._dialect: Dialect = dialect
+        self.name = f"litellm:{model}"
+        self.dialect: Dialect = dialect
+        self.trainable = False
+        self.weight_version = 0
         self._slots = PerLoop(lambda: asyncio.Semaphore(max_concurrency), _close_clients)
-
-    @property
-    def name(self) -> str:
-        """``litellm:provider/model``, the name that loads it."""
-        return f"litellm:{self._model}"
-
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect it was given."""
-        return self._dialect
-
-    @property
-    def trainable(self) -> bool:
-        """False: its weights are out of reach."""
-        return False
-
-    @property
-    def weight_version(self) -> int:
-        """Always 0."""
-        return 0
 
     async def complete(self, request: Request) -> Completion:
         """Make one call.

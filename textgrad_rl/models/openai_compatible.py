@@ -53,28 +53,11 @@ class OpenAICompatible:
         self._max_concurrency = max_concurrency
         self._timeout_s = timeout_s
         self._retries = retries
-        self._dialect: Dialect = dialect
+        self.name = f"{self._base_url}#{model}"
+        self.dialect: Dialect = dialect
+        self.trainable = False
+        self.weight_version = 0
         self._clients: PerLoop[AsyncClient] = PerLoop(self._make_client, lambda client: client.aclose())
-
-    @property
-    def name(self) -> str:
-        """``base_url#model``, the name that loads it."""
-        return f"{self._base_url}#{self._model}"
-
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect it was given."""
-        return self._dialect
-
-    @property
-    def trainable(self) -> bool:
-        """False: its weights are out of reach."""
-        return False
-
-    @property
-    def weight_version(self) -> int:
-        """Always 0."""
-        return 0
 
     async def complete(self, request: Request) -> Completion:
         """Post one request.

@@ -68,26 +68,12 @@ class TransformersModel:
         """Held while weights are read or changed."""
         self.deterministic = deterministic
         self.max_batch_rows = max_batch_rows
-        self._name = name
-        self._dialect: Dialect = dialect
+        self.name = name
+        self.dialect: Dialect = dialect
+        self.trainable = False  # a policy trains the weights of the model it holds
         self._eos_ids = _eos_ids(model, tokenizer)
         self._max_positions = int(getattr(model.config.get_text_config(), "max_position_embeddings", 1 << 30))
         self._batcher: Batcher[Request, Completion] = Batcher(self._answer, inline=deterministic)
-
-    @property
-    def name(self) -> str:
-        """The name it was given."""
-        return self._name
-
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect it was given."""
-        return self._dialect
-
-    @property
-    def trainable(self) -> bool:
-        """False: a policy trains the weights of the model it holds."""
-        return False
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request, in one batch with what else is pending.
@@ -162,7 +148,7 @@ class TransformersModel:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def __repr__(self) -> str:
-        return f"TransformersModel({self._name!r})"
+        return f"TransformersModel({self.name!r})"
 
 
 def load_transformers(
