@@ -1,41 +1,62 @@
 """The shipped model: it loads by the plain classes, it is small, and it is what its card says."""
 
-from collections.abc import Sequence
+import json
+import random
+from collections.abc import Callable, Sequence
 
+import pytest
 import torch
 
 from textgrad_rl.pocket import folder, texts
 from textgrad_rl.pocket.measure import count, is_right, prompts
+from textgrad_rl.pocket.misconceptions import DIFFICULTIES
 from textgrad_rl.pocket.questions import held_out
 from textgrad_rl.pocket.sampling import Request, sample
+from textgrad_rl.pocket.simulate import respond
+
+Answer = Callable[[Sequence[Request]], list[str]]
+
+
+@pytest.fixture(scope="module")
+def answer() -> Answer:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder()), AutoTokenizer.from_pretrained(folder())
+    assert model.dtype == torch.float32
+    assert 800_000 < sum(parameter.numel() for parameter in model.parameters()) < 1_000_000
+
+    def run(requests: Sequence[Request]) -> list[str]:
+        torch.manual_seed(0)
+        return sample(model, tokenizer, requests, max_tokens=160)
+
+    return run
 
 
 def test_folder_is_small_and_complete() -> None:
     files = {path.name: path.stat().st_size for path in folder().iterdir()}
     assert sum(files.values()) < 8_000_000
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "README.md"} <= set(files)
+    assert json.loads((folder() / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
 
 
-def test_directives_and_critiques_lift_the_solver() -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def test_directives_lift_the_solver(answer: Answer) -> None:
+    questions = held_out(96)
+    shares = {}
+    for name in ("solver, base prompt", "solver + all directives"):
+        responses = answer([(prompts()[name], question.text) for question in questions])
+        shares[name] = count(name, [is_right(*pair) for pair in zip(questions, responses, strict=True)]).share
+    assert 0.15 < shares["solver, base prompt"] < 0.50
+    assert shares["solver + all directives"] - shares["solver, base prompt"] > 0.20
 
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder()), AutoTokenizer.from_pretrained(folder())
-    assert model.dtype == torch.float32
-    assert 800_000 < sum(parameter.numel() for parameter in model.parameters()) < 1_000_000
-    torch.manual_seed(0)
-    questions = held_out(128)
 
-    def answer(requests: Sequence[Request]) -> list[str]:
-        return sample(model, tokenizer, requests, max_tokens=200)
-
-    responses = answer([(texts.SOLVER, q.text) for q in questions])
-    base = count("base", [is_right(q, r) for q, r in zip(questions, responses, strict=True)])
-    told = answer([(prompts()["solver + all directives"], q.text) for q in questions])
-    directed = count("directed", [is_right(q, r) for q, r in zip(questions, told, strict=True)])
-    assert 0.25 < base.share < 0.50
-    assert directed.share - base.share > 0.20
-
-    pairs = list(zip(questions, responses, strict=True))
-    verdicts = answer([(texts.CRITIC, texts.critic_input(q.text, r)) for q, r in pairs])
-    agrees = [texts.verdict(v) is is_right(q, r) for (q, r), v in zip(pairs, verdicts, strict=True)]
+def test_critiques_and_refinements_are_mostly_right(answer: Answer) -> None:
+    rng = random.Random(0)
+    pairs = [(q, respond(q, texts.SOLVER, DIFFICULTIES["hard"], rng)) for q in held_out(64)]
+    critiques = answer([(texts.CRITIC, texts.critic_input(q.text, r)) for q, r in pairs])
+    agrees = [
+        texts.verdict(c) is texts.verdict(texts.critique(q, r)) for (q, r), c in zip(pairs, critiques, strict=True)
+    ]
     assert count("critic", agrees).share > 0.85
+    wrong = [(q, r, c) for (q, r), c in zip(pairs, critiques, strict=True) if not is_right(q, r)]
+    refined = answer([(texts.REFINER, texts.refiner_input(q.text, r, c)) for q, r, c in wrong])
+    assert count("refiner", [is_right(q, y) for (q, _, _), y in zip(wrong, refined, strict=True)]).share > 0.75
