@@ -211,15 +211,13 @@ def _print_table(console: Console, result: dict[str, Any]) -> None:
 
     title = f"{result['questions']} held-out questions, {len(result['seeds'])} seeds, at equal generated tokens"
     table = Table(title=title, title_justify="left")
-    for column in ("arm", "accuracy", "95 % interval", "tokens", "steps", "joint minus this"):
-        table.add_column(column)
+    for column in ("arm", "accuracy [95 %]", "tokens", "joint minus this"):
+        table.add_column(column, no_wrap=True)
     for arm, row in result["arms"].items():
         margin = row.get("joint_minus_this")
+        accuracy = f"{row['mean']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
         shown = "" if margin is None else f"{margin['mean']:+.1%} [{margin['low']:+.1%}, {margin['high']:+.1%}]"
-        table.add_row(
-            arm, f"{row['mean']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}", f"{row['generated_tokens']:,}",
-            f"{row['steps']:g}", shown,
-        )  # fmt: skip
+        table.add_row(arm, accuracy, f"{row['generated_tokens']:,}", shown)
     console.print(table)
     for name, row in result["pairs"].items():
         console.print(f"{name}: {row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]")
