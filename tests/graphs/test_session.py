@@ -144,7 +144,9 @@ async def test_an_effect_is_performed_once_per_key(result: Any) -> None:
     assert len(done) == 2
 
 
-@pytest.mark.parametrize("result", [(1, 2), {1: 2}, object(), [object()]], ids=["tuple", "integer keys", "object", "list of objects"])
+@pytest.mark.parametrize(
+    "result", [(1, 2), {1: 2}, object(), [object()]], ids=["tuple", "integer keys", "object", "list of objects"]
+)
 async def test_what_json_would_change_is_not_journaled(result: Any) -> None:
     journal = Memory()
     with Session(journal).phase("forward"):
