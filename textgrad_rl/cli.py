@@ -51,7 +51,7 @@ def quickstart(
     arms: Annotated[
         str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")
     ] = "joint",
-    steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 16,
+    steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 12,
     seed: Annotated[int, Option(help="Seed of the run, or the first of several.")] = 0,
     seeds: Annotated[int, Option(min=1, help="Seeds per arm of a comparison.")] = 1,
     tokens: Annotated[int, Option(min=1, help="Generated tokens per arm of a comparison.")] = 250_000,

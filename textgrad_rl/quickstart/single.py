@@ -65,17 +65,19 @@ def run_quickstart(
 
 
 def shown_refinements(run_dir: Path, task: tgr.Task, count: int) -> list[Shown]:
-    """Return refinements that came out right, from the records: one per step, the first steps first."""
+    """Return refinements that came out right, from the records: of different steps if there are enough."""
     questions = {item.key: item.inputs["question"] for item in task.train}
-    found: list[Shown] = []
+    firsts: list[Shown] = []
+    others: list[Shown] = []
     for folder in sorted(run_dir.glob("steps/*")):
         cases = {case["trace"]: case for case in read_lines(folder / "cases.jsonl")}
         right = [item for item in read_json(folder / "step.json")["refinements"] if item["correct"]]
-        for item in right[:1]:
+        for number, item in enumerate(right[:count]):
             case = cases[item["source"]]
             question = questions[case["example_id"]]
-            found.append(Shown(int(folder.name), question, case["output"], item["critique"], item["text"]))
-    return found[:count]
+            shown = Shown(int(folder.name), question, case["output"], item["critique"], item["text"])
+            (others if number else firsts).append(shown)
+    return (firsts + others)[:count]
 
 
 def _print_closing(console: Console, summary: dict[str, Any], shown: list[Shown], run_dir: Path) -> None:
