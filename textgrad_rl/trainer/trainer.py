@@ -234,8 +234,8 @@ class Trainer:
         with session.phase("critique"):
             feedback = await self.critic.acritique([Case.of(trace) for trace in traces])
         with session.phase("backward"):
-            helper = next(iter(self.text.values())).model if self.text else None
-            gradients = await abackward(traces, feedback, model=helper, parameters={*self.text, *self.weights})
+            writer = next(iter(self.text.values())).model if self.text else None
+            gradients = await abackward(traces, feedback, model=writer, parameters={*self.text, *self.weights})
         refinements = []
         if self.refine is not None:
             with session.phase("refine"):
@@ -268,9 +268,9 @@ class Trainer:
         needed = {"train": True, "gate": self.gate is not None, "validation": self.evaluate_every is not None}
         for split in (name for name, need in needed.items() if need):
             examples = getattr(task, split)
-            for judge in (self.critic if split == "train" else self.metric,):
-                if (check := getattr(judge, "check", None)) is not None:
-                    check(examples)  # e.g. answers that the critic needs, before anything is paid
+            judge = self.critic if split == "train" else self.metric
+            if (check := getattr(judge, "check", None)) is not None:
+                check(examples)  # e.g. answers that the critic needs, before anything is paid
         if self.gate is not None:
             self.gate.rotation(task.gate, 0)  # too few for anything to pass: an error now, not at the first proposal
 
