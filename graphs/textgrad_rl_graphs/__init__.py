@@ -26,7 +26,7 @@ from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.refine import Refine, Refinement, arefine, refine
 from textgrad_rl_graphs.session import Session
 from textgrad_rl_graphs.trace import Call, Failure, Trace
-from textgrad_rl_graphs.types import Completion, Example, Message, Request, Sampling, Usage
+from textgrad_rl_graphs.types import Completion, Example, Image, Message, Request, Sampling, Usage
 from textgrad_rl_graphs.value import Value
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Gradients",
     "Graph",
     "GraphError",
+    "Image",
     "LLM",
     "Message",
     "MissingPackageError",

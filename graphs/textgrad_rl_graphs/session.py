@@ -10,6 +10,7 @@ Left out: rate limits and retries, which belong to the backends.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -138,7 +139,8 @@ def _request_key(model: Model, request: Request) -> str:
         "request", model.name, model.weight_version, request.role, request.seed,
         sampling.temperature, sampling.max_tokens, sampling.top_p, sampling.stop,
         request.history_ids,
-        *((message.role, message.content) for message in request.messages),
+        *((message.role, message.content, *map(str, message.images)) for message in request.messages),
+        *(() if request.schema is None else (json.dumps(request.schema, sort_keys=True),)),
     )  # fmt: skip
 
 

@@ -18,11 +18,38 @@ Sees = Literal["nothing", "answer", "solution"]
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that a model can look at.
+
+    Args:
+        data: the bytes of the file.
+        media_type: e.g. ``"image/png"``.
+
+    >>> str(Image(b"not really a picture"))
+    ''[image/png b25b969bc5646622]''
+    """
+
+    data: bytes
+    media_type: str = "image/png"
+
+    def __str__(self) -> str:
+        """Return what stands for it in texts: its type and a content hash."""
+        return f"[{self.media_type} {digest(self.data.hex())}]"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One chat message: who speaks (``"system"``, ``"user"``, ``"assistant"``) and what is said."""
+    """One chat message.
+
+    Args:
+        role: who speaks.
+        content: what is said.
+        images: what is shown with it, in order; models that cannot see refuse them.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +111,8 @@ class Request:
         role: which part of the loop asks; a double or a log may want to know.
         history_ids: token ids of the conversation before the last user message, exactly as sampled; models that
             work on tokens continue from them instead of encoding the earlier turns again. Empty for single turns.
+        schema: the JSON schema the answer has to follow, None for free text. Servers that can are made to follow it;
+            whoever asks still validates the answer.
     """
 
     messages: tuple[Message, ...]
@@ -91,6 +120,7 @@ class Request:
     seed: int = 0
     role: Role = "solve"
     history_ids: tuple[int, ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
