@@ -26,7 +26,7 @@ class Image:
         media_type: e.g. ``"image/png"``.
 
     >>> str(Image(b"not really a picture"))
-    ''[image/png b25b969bc5646622]''
+    '[image/png b25b969bc5646622]'
     """
 
     data: bytes
