@@ -10,7 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Messages = list[dict[str, Any]]
-Reply = str | tuple[int, str] | tuple[int, str, dict[str, str]]
+
+
+@dataclass
+class Cut:
+    """An answer of which only the first `sent` bytes arrive; then the connection is silent for a while and ends."""
+
+    text: str
+    sent: int
+    silent_s: float = 0.0
+
+
+Reply = str | Cut | tuple[int, str] | tuple[int, str, dict[str, str]]
 """A text is an answer; (status, body) or (status, body, headers) is sent as it is."""
 
 
@@ -66,6 +77,11 @@ def serve(reply: Callable[[Messages, dict[str, Any]], Reply], *, latency_s: floa
                 said = reply(body["messages"], body)
                 if isinstance(said, str):
                     self.answer(200, json.dumps(chat_answer(said, body)), {})
+                elif isinstance(said, Cut):
+                    whole = json.dumps(chat_answer(said.text, body))
+                    self.answer(200, whole[: said.sent], {"content-length": str(len(whole))})
+                    time.sleep(said.silent_s)
+                    self.close_connection = True
                 else:
                     status, text, *rest = said
                     self.answer(status, text, rest[0] if rest else {})
@@ -77,9 +93,9 @@ def serve(reply: Callable[[Messages, dict[str, Any]], Reply], *, latency_s: floa
             data = text.encode()
             try:
                 self.send_response(status)
-                for name, value in {"content-type": "application/json", **headers}.items():
+                told = {"content-type": "application/json", "content-length": str(len(data)), **headers}
+                for name, value in told.items():
                     self.send_header(name, value)
-                self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
             except (BrokenPipeError, ConnectionResetError):
@@ -108,7 +124,7 @@ def serve(reply: Callable[[Messages, dict[str, Any]], Reply], *, latency_s: floa
 
 def chat_answer(text: str, body: dict[str, Any]) -> dict[str, Any]:
     """The JSON of an answer."""
-    read = sum(len(message["content"].split()) for message in body["messages"])
+    read = sum(len(text_of(message["content"]).split()) for message in body["messages"])
     made = len(text.split())
     return {
         "id": "chatcmpl-0",
@@ -118,3 +134,8 @@ def chat_answer(text: str, body: dict[str, Any]) -> dict[str, Any]:
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": read, "completion_tokens": made, "total_tokens": read + made},
     }
+
+
+def text_of(content: str | list[dict[str, Any]]) -> str:
+    """The words of a message, which comes in parts when it shows images."""
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)

@@ -1,6 +1,6 @@
 """From messages to tokens by a tokenizer's chat template; earlier turns keep the tokens they were sampled with.
 
-Left out: tools, images, and switches of particular templates (such as thinking on or off).
+Left out: tools, images (they are refused), and switches of particular templates (such as thinking on or off).
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ def prompt_ids(tokenizer: Any, request: Request, eos_ids: Set[int]) -> tuple[int
         eos_ids: tokens that end an answer.
 
     Raises:
-        ModelError: when the template refuses the messages or they do not fit ``history_ids``.
+        ModelError: when a message shows an image, the template refuses the messages or they do not fit
+            ``history_ids``.
     """
+    if shown := [place for place, message in enumerate(request.messages) if message.images]:
+        raise ModelError(f"message {shown[0]} shows an image, and this model reads text only; ask a model that can see")
     if not request.history_ids:
         return tuple(_encode(tokenizer, _render(tokenizer, request.messages)))
     turn = max((place for place, m in enumerate(request.messages) if m.role == "assistant"), default=None)

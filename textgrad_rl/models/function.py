@@ -5,7 +5,6 @@ Left out: failures and delays on purpose; the function can raise and sleep.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import final
 
@@ -49,7 +48,7 @@ class FunctionModel:
     async def complete(self, request: Request) -> Completion:
         """Call the function; a text is wrapped into a Completion whose usage counts words separated by white space."""
         answer = self._function(request)
-        if inspect.isawaitable(answer):
+        if not isinstance(answer, str | Completion):
             answer = await answer
         if isinstance(answer, Completion):
             return answer

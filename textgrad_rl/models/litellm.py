@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, final
 
-from textgrad_rl.models.openai_compatible import chat_body, read_completion
+from textgrad_rl.models.address import hide, quote, read_address
+from textgrad_rl.models.chat_completions import UNREADABLE, chat_body, read_completion
+from textgrad_rl.models.dispatcher import Dispatcher
 from textgrad_rl.models.per_loop import PerLoop
-from textgrad_rl.models.retry import TransientError, is_transient, retry_after_s, with_retries
+from textgrad_rl.models.retry import TransientError, failure
+from textgrad_rl.models.structured import StructuredOutputs
 from textgrad_rl_graphs.errors import ConfigError, ModelError
-from textgrad_rl_graphs.types import Completion, Dialect, Request, Usage
+from textgrad_rl_graphs.types import Completion, Dialect, Request
+
+_SECRET_NAMES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+"""How the names of environment variables end that hold what no message may show."""
 
 
 @final
@@ -27,12 +36,13 @@ class LiteLLM:
         api_base: another address than the provider's own.
         api_key: by default what litellm finds in the environment.
         max_concurrency: calls under way at a time.
-        timeout_s: seconds until an answer is given up.
-        retries: attempts after the first, for failures that may pass.
+        timeout_s: seconds from a request to the end of its answer, after which it is given up.
+        retries: attempts after the first, for failures that may pass (see :mod:`textgrad_rl.models.retry`).
+        requests_per_minute, tokens_per_minute: None is no limit (see :mod:`textgrad_rl.models.rate_limit`).
         dialect: how roles speak to it.
 
     Raises:
-        ConfigError: for a model without a provider.
+        ConfigError: for a model without a provider or a setting that cannot work.
 
     >>> LiteLLM("openai/gpt-5-mini").name
     'litellm:openai/gpt-5-mini'
@@ -47,21 +57,33 @@ class LiteLLM:
         max_concurrency: int = 64,
         timeout_s: float = 120.0,
         retries: int = 4,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
         dialect: Dialect = "json",
     ) -> None:
         """Keep the settings; litellm is imported by the first call."""
         if "/" not in model:
             raise ConfigError(f"litellm needs provider/model, e.g. litellm:openai/{model}; got {model!r}")
+        if not timeout_s > 0:
+            raise ConfigError(f"timeout_s must be > 0, got {timeout_s}")
+        if api_base and read_address(api_base).authorization:
+            raise ConfigError("litellm takes no user and password in api_base; give api_key")
         self._model = model
         self._api_base = api_base
         self._api_key = api_key
         self._timeout_s = timeout_s
-        self._retries = retries
         self.name = f"litellm:{model}"
         self.dialect: Dialect = dialect
         self.trainable = False
         self.weight_version = 0
-        self._slots = PerLoop(lambda: asyncio.Semaphore(max_concurrency), _close_clients)
+        self._dispatcher = Dispatcher(
+            max_concurrency=max_concurrency,
+            retries=retries,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
+        self._structured = StructuredOutputs()
+        self._loops = PerLoop(lambda: _hide_in_logs(self._secrets), _close_clients)
 
     async def complete(self, request: Request) -> Completion:
         """Make one call.
@@ -69,43 +91,58 @@ class LiteLLM:
         Raises:
             ModelError: with the provider's words; retryable where trying again later can help.
         """
-        slots = await self._slots.get()
+        await self._loops.get()
         body = chat_body(self._model, request)
-        async with slots:
-            return await with_retries(lambda: self._attempt(body), retries=self._retries)
+        return await self._dispatcher.send(request, lambda: self._structured.ask(body, self._attempt))
 
     async def _attempt(self, body: dict[str, Any]) -> Completion:
         """Make one attempt."""
         litellm = _litellm()
         try:
-            # drop_params: a provider without e.g. seeds gets the rest of the request instead of refusing it.
-            response = await litellm.acompletion(
-                **body,
-                timeout=self._timeout_s,
-                api_base=self._api_base,
-                api_key=self._api_key,
-                num_retries=0,
-                max_retries=0,
-                drop_params=True,
-            )
+            # litellm's own timeout holds for every wait on the socket, not for an answer that drips.
+            async with asyncio.timeout(self._timeout_s):
+                # drop_params: a provider without e.g. seeds gets the rest of the request instead of refusing it.
+                response = await litellm.acompletion(
+                    **body,
+                    timeout=self._timeout_s,
+                    api_base=self._api_base,
+                    api_key=self._api_key,
+                    num_retries=0,
+                    max_retries=0,
+                    drop_params=True,
+                )
+        except TimeoutError:
+            failed: Exception = TransientError(f"{self.name}: no answer within {self._timeout_s} s")
         except Exception as error:  # litellm's errors share no base; each carries the HTTP status it stands for
-            said = f"{self.name}: {self._words(error)}"
-            if is_transient(int(getattr(error, "status_code", None) or 400)):
-                raise TransientError(said, retry_after_s(_headers(error))) from None
-            raise ModelError(said) from None  # not chained: the words of the cause may hold a key
+            failed = self._failure(litellm, error)
+        else:
+            return self._read(response)
+        raise failed  # not where the other was caught: the words of what is chained may hold a key
+
+    def _read(self, response: Any) -> Completion:
+        """Return the Completion of an answer with the price that litellm's list gives, 0 for models it lacks."""
         try:
             completion = read_completion(response.model_dump(), self.name)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self.name}: not an answer of the chat protocol ({error!r})") from error
-        return _priced(completion, response)
+        except UNREADABLE as error:
+            problem = quote(repr(error), self._secrets())
+        else:
+            usd = float(response._hidden_params.get("response_cost") or 0.0)
+            return replace(completion, usage=replace(completion.usage, usd=usd))
+        raise ModelError(f"{self.name}: not an answer of the chat protocol ({problem})")
 
-    def _words(self, error: BaseException) -> str:
-        """Return the provider's words without any key of ours, should it repeat one."""
-        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")] + [self._api_key]
-        words = str(error)
-        for key in keys:
-            words = words.replace(key, "[key]") if key else words
-        return words
+    def _failure(self, litellm: Any, error: Exception) -> Exception:
+        """Return what an error of litellm means."""
+        words = str(error).partition("\nTraceback (most recent call last)")[0]
+        said = f"{self.name}: {quote(words, self._secrets())}"
+        if self._api_key is None and _is_about_a_key(words) and _lacks_keys(litellm, self._model):
+            return ModelError(said)  # litellm gives this the status of a broken server
+        return failure(said, int(getattr(error, "status_code", None) or 400), _headers(error))
+
+    def _secrets(self) -> list[str | None]:
+        """Return every key that a call may have used, whether it was given or is in the environment."""
+        from_environment = [value for name, value in os.environ.items() if name.endswith(_SECRET_NAMES)]
+        from_address = read_address(self._api_base).secrets if self._api_base else ()
+        return [self._api_key, *from_address, *from_environment]
 
     def __repr__(self) -> str:
         return f"LiteLLM({self._model!r})"
@@ -126,12 +163,34 @@ def _headers(error: BaseException) -> Mapping[str, str]:
     return {str(name).lower(): str(value) for name, value in dict(headers).items()}
 
 
-async def _close_clients(_: asyncio.Semaphore) -> None:
-    """Close the clients that litellm keeps for the loop that ends, and forget them.
+@final
+class _KeyFilter(logging.Filter):
+    """Hides keys in what is logged, such as an answer that repeats the key it came with."""
+
+    def __init__(self, secrets: Callable[[], list[str | None]]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        with suppress(TypeError, ValueError):  # arguments that do not fit their message are logging's to report
+            record.msg, record.args = hide(record.getMessage(), self._secrets()), ()
+        return True
+
+
+def _hide_in_logs(secrets: Callable[[], list[str | None]]) -> _KeyFilter:
+    """Put a filter before litellm's log and return it."""
+    hiding = _KeyFilter(secrets)
+    logging.getLogger("LiteLLM").addFilter(hiding)
+    return hiding
+
+
+async def _close_clients(hiding: _KeyFilter) -> None:
+    """Take the filter away, close the clients that litellm keeps for the loop that ends, and forget them.
 
     Its own ``close_litellm_async_clients`` closes those of other running loops too, and keeps closed ones under the
     loop's id, which a later loop may get again.
     """
+    logging.getLogger("LiteLLM").removeFilter(hiding)
     clients = _litellm().in_memory_llm_clients_cache.cache_dict
     mine = f"-{id(asyncio.get_running_loop())}"
     for key in [key for key in clients if str(key).endswith(mine)]:
@@ -142,12 +201,9 @@ async def _close_clients(_: asyncio.Semaphore) -> None:
             await closing
 
 
-def _priced(completion: Completion, response: Any) -> Completion:
-    """Return the completion with its price in dollars; models litellm has no price for cost 0."""
-    from dataclasses import replace
+def _is_about_a_key(words: str) -> bool:
+    return any(word in words.lower() for word in ("api_key", "api key", "credential"))
 
-    try:
-        usd = float(_litellm().completion_cost(response))
-    except Exception:  # litellm raises bare exceptions here, and a price is no reason to lose a paid answer
-        return completion
-    return replace(completion, usage=completion.usage + Usage(usd=usd))
+
+def _lacks_keys(litellm: Any, model: str) -> bool:
+    return bool(litellm.validate_environment(model)["missing_keys"])

@@ -79,12 +79,14 @@ def load_model(name: str, **options: Any) -> Model:
     """
     scheme, rest = parse_name(name)
     if scheme in ("http", "https"):
+        from textgrad_rl.models.address import read_address
         from textgrad_rl.models.openai_compatible import OpenAICompatible
 
-        base, separator, model = f"{scheme}:{rest}".partition("#")
-        if not separator or not model:
-            raise ConfigError(f"{name!r} lacks the model: write {base or 'http://host:8000/v1'}#model")
-        return _build(OpenAICompatible, (base, model), name, options)
+        base, _, model = name.partition("#")
+        shown = read_address(base).shown  # a user, a password or a query in an address are for nobody's eyes
+        if not model:
+            raise ConfigError(f"{shown!r} lacks the model: write {shown}#model")
+        return _build(OpenAICompatible, (base, model), f"{shown}#{model}", options)
     if scheme == "litellm":
         from textgrad_rl.models.litellm import LiteLLM
 
@@ -111,7 +113,7 @@ def _build(factory: Callable[..., Model], args: tuple[str, ...], name: str, opti
 def _bare(name: str) -> ConfigError:
     """Return the error for a name without a scheme."""
     if "/" not in name and difflib.get_close_matches(name, ["pocket"], cutoff=0.7):
-        return UnknownNameError("model", name, FORMS, "Did you mean 'pocket'?")
+        return UnknownNameError("model", name, FORMS)
     provider = name if "/" in name else f"openai/{name}"
     readings = [f"./{name}", f"litellm:{provider}", f"http://host:8000/v1#{name}"]
     if "/" in name:

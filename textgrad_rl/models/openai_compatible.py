@@ -1,38 +1,58 @@
 """A server that speaks the OpenAI chat protocol (vLLM, llama.cpp, OpenAI itself), called directly over HTTP.
 
-Left out: streaming, tools, structured output, and token ids with their log-probabilities, which servers report in
-different ways.
+Left out: streaming and tools, parameters that single models rename (litellm knows them), and going on from the tokens
+of earlier turns, for which the protocol has no place.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import warnings
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
+from urllib.request import getproxies, proxy_bypass
 
+from textgrad_rl.models.address import hide, quote, read_address
+from textgrad_rl.models.chat_completions import UNREADABLE, chat_body, is_same_model, read_completion
+from textgrad_rl.models.dispatcher import Dispatcher
 from textgrad_rl.models.per_loop import PerLoop
-from textgrad_rl.models.retry import TransientError, is_transient, retry_after_s, with_retries
-from textgrad_rl_graphs.errors import ModelError
-from textgrad_rl_graphs.types import Completion, Dialect, Request, Usage
+from textgrad_rl.models.prices import read_price
+from textgrad_rl.models.retry import TransientError, failure
+from textgrad_rl.models.structured import StructuredOutputs
+from textgrad_rl_graphs.errors import ConfigError, ModelError
+from textgrad_rl_graphs.types import Completion, Dialect, Request
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient, Response
-
-_WORDS = 500
-"""Characters of a server's answer that an error quotes."""
+    from aiohttp import ClientSession
 
 
 @final
 class OpenAICompatible:
     """Posts every request to ``{base_url}/chat/completions``.
 
+    A server that answers for another model than asked is warned about, once per name: many local servers call the one
+    model they hold by a name of their own.
+
     Args:
-        base_url: e.g. ``http://localhost:8000/v1``.
+        base_url: e.g. ``http://localhost:8000/v1``. User, password and query are sent and never shown.
         model: the server's name for the model.
         api_key: sent as bearer token; by default the environment variable OPENAI_API_KEY, read at every call.
-        max_concurrency: connections open at a time; further requests wait.
-        timeout_s: seconds until a connection or an answer is given up.
+        max_concurrency: calls under way at a time, each on a connection that is kept; further requests wait.
+        timeout_s: seconds from sending a request to the end of its answer, after which it is given up.
         retries: attempts after the first, for failures that may pass (see :mod:`textgrad_rl.models.retry`).
+        requests_per_minute, tokens_per_minute: None is no limit (see :mod:`textgrad_rl.models.rate_limit`).
+        price: dollars per million prompt tokens, per million generated tokens and, if another, per million prompt
+            tokens from the server's cache.
+        token_ids: True asks for the tokens and their log-probabilities, as vLLM gives them.
         dialect: how roles speak to it.
+
+    Raises:
+        ConfigError: for a setting that cannot work.
+
+    >>> OpenAICompatible("http://localhost:8000/v1", "small", price=(0.1, 0.4)).name
+    'http://localhost:8000/v1#small'
     """
 
     def __init__(
@@ -44,20 +64,37 @@ class OpenAICompatible:
         max_concurrency: int = 64,
         timeout_s: float = 120.0,
         retries: int = 4,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        price: tuple[float, ...] | None = None,
+        token_ids: bool = False,
         dialect: Dialect = "json",
     ) -> None:
         """Keep the settings; the first request opens the connection."""
-        self._base_url = base_url.rstrip("/")
+        self._address = read_address(base_url)
+        if api_key and self._address.authorization:
+            raise ConfigError("api_key and the user in base_url both claim the Authorization header; give one of them")
+        if not timeout_s > 0:
+            raise ConfigError(f"timeout_s must be > 0, got {timeout_s}")
+        self._endpoint = self._address.endpoint("/chat/completions")
         self._model = model
         self._api_key = api_key
-        self._max_concurrency = max_concurrency
         self._timeout_s = timeout_s
-        self._retries = retries
-        self.name = f"{self._base_url}#{model}"
+        self._price = read_price(price)
+        self._options = {"logprobs": True, "return_token_ids": True} if token_ids else {}
+        self.name = f"{self._address.shown}#{model}"
         self.dialect: Dialect = dialect
         self.trainable = False
         self.weight_version = 0
-        self._clients: PerLoop[AsyncClient] = PerLoop(self._make_client, lambda client: client.aclose())
+        self._dispatcher = Dispatcher(
+            max_concurrency=max_concurrency,
+            retries=retries,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
+        self._structured = StructuredOutputs()
+        self._other_models: set[str] = set()
+        self._sessions: PerLoop[ClientSession] = PerLoop(self._open_session, lambda session: session.close())
 
     async def complete(self, request: Request) -> Completion:
         """Post one request.
@@ -65,81 +102,79 @@ class OpenAICompatible:
         Raises:
             ModelError: with the server's words; retryable where trying again later can help.
         """
-        client = await self._clients.get()
-        body = chat_body(self._model, request)
-        return await with_retries(lambda: self._attempt(client, body), retries=self._retries)
+        session = await self._sessions.get()
+        body = chat_body(self._model, request) | self._options
+        attempt = partial(self._attempt, session)
+        return await self._dispatcher.send(request, lambda: self._structured.ask(body, attempt))
 
-    def _make_client(self) -> AsyncClient:
-        """Return a client that keeps its connections; waiting for a free one is not limited in time."""
-        from httpx import AsyncClient, Limits, Timeout
+    def _open_session(self) -> ClientSession:
+        """Return a client that keeps its connections; how many there are is the dispatcher's business."""
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-        limits = Limits(max_connections=self._max_concurrency, max_keepalive_connections=self._max_concurrency)
-        return AsyncClient(limits=limits, timeout=Timeout(self._timeout_s, pool=None))
+        url = self._address.url
+        return ClientSession(
+            connector=TCPConnector(limit=0),
+            timeout=ClientTimeout(total=self._timeout_s),
+            cookie_jar=DummyCookieJar(),
+            proxy=None if proxy_bypass(url.netloc) else getproxies().get(url.scheme),
+        )
 
-    async def _attempt(self, client: AsyncClient, body: dict[str, Any]) -> Completion:
+    async def _attempt(self, session: ClientSession, body: dict[str, Any]) -> Completion:
         """Make one attempt."""
-        import httpx
+        from aiohttp import ClientError
 
-        key = os.environ.get("OPENAI_API_KEY") if self._api_key is None else self._api_key
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        key = ((os.environ.get("OPENAI_API_KEY") or "") if self._api_key is None else self._api_key).strip()
+        authorization = self._address.authorization or (f"Bearer {key}" if key else None)
+        headers = {"authorization": authorization} if authorization else {}
+        secrets = (*self._address.secrets, key)
         try:
-            response = await client.post(f"{self._base_url}/chat/completions", json=body, headers=headers)
-        except httpx.TimeoutException as error:
-            raise TransientError(f"{self.name}: no answer within {self._timeout_s} s") from error
-        except httpx.TransportError as error:
-            raise TransientError(f"{self.name}: {type(error).__name__}: {error}") from error
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
-            raise ModelError(f"{self.name}: {error}") from error
-        if response.status_code != 200:
-            said = f"{self.name}: status {response.status_code}: {_words(response, key)}"
-            if is_transient(response.status_code):
-                raise TransientError(said, retry_after_s(response.headers))
-            raise ModelError(said)
+            async with session.post(self._endpoint, json=body, headers=headers, allow_redirects=False) as response:
+                status, said, data = response.status, response.headers, await response.read()
+        except TimeoutError:
+            failed: Exception = TransientError(f"{self.name}: no answer within {self._timeout_s} s")
+        except ValueError as error:  # a certificate, an address or a key that cannot be used
+            failed = ModelError(hide(f"{self.name}: {type(error).__name__}: {error}", secrets))
+        except ClientError as error:
+            failed = TransientError(hide(f"{self.name}: {type(error).__name__}: {error}", secrets))
+        else:
+            return self._read(status, said, data, secrets)
+        raise failed  # not where the other was caught: chained, that one would show the address as it is
+
+    def _read(self, status: int, headers: Mapping[str, str], data: bytes, secrets: tuple[str, ...]) -> Completion:
+        """Return the Completion of an answer.
+
+        Raises:
+            TransientError, ModelError: what any other answer means.
+        """
+        if status != 200:
+            raise failure(f"{self.name}: status {status}: {_words(data, secrets)}", status, headers)
         try:
-            return read_completion(response.json(), self.name)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            said = f"{self.name}: not an answer of the chat protocol ({error!r}): {_words(response, key)}"
-            raise ModelError(said) from error
+            answer = json.loads(data)
+            if isinstance(answer, dict) and answer.get("error") and not answer.get("choices"):
+                raise failure(f"{self.name}: {_words(data, secrets)}", _status_of(answer["error"]), headers)
+            completion = read_completion(answer, self.name, self._price)
+        except UNREADABLE as error:
+            problem = hide(repr(error), secrets)
+        else:
+            self._check_model(hide(str(answer.get("model") or self._model), secrets))
+            return completion
+        raise ModelError(f"{self.name}: not an answer of the chat protocol ({problem}): {_words(data, secrets)}")
+
+    def _check_model(self, answered: str) -> None:
+        """Warn, once, when another model answered."""
+        if answered not in self._other_models and not is_same_model(self._model, answered):
+            self._other_models.add(answered)
+            warnings.warn(f"{self.name}: answered by another model, {answered[:100]!r}", stacklevel=2)
 
     def __repr__(self) -> str:
-        return f"OpenAICompatible({self._model!r} at {self._base_url})"
+        return f"OpenAICompatible({self._model!r} at {self._address.shown})"
 
 
-def chat_body(model: str, request: Request) -> dict[str, Any]:
-    """Return the JSON body of a request; settings at their neutral value are left to the server."""
-    sampling = request.sampling
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-        "temperature": sampling.temperature,
-        "seed": request.seed,
-    }
-    if sampling.max_tokens is not None:
-        body["max_tokens"] = sampling.max_tokens
-    if sampling.top_p < 1:
-        body["top_p"] = sampling.top_p
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    return body
+def _status_of(error: object) -> int:
+    """Return the status that an error inside an answer stands for, 0 when it does not say."""
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, int) else 0
 
 
-def read_completion(answer: Any, name: str) -> Completion:
-    """Return the Completion of a response's JSON.
-
-    Raises:
-        AttributeError, IndexError, KeyError, TypeError, ValueError: for anything that is no answer of the protocol.
-    """
-    choice = answer["choices"][0]
-    text = choice["message"]["content"]
-    if not isinstance(text, str):
-        raise TypeError(f"content is {text!r}, not a text")
-    spent = answer.get("usage") or {}
-    usage = Usage(int(spent.get("prompt_tokens") or 0), int(spent.get("completion_tokens") or 0), calls=1)
-    return Completion(text=text, finish_reason=choice.get("finish_reason") or "stop", usage=usage, model=name)
-
-
-def _words(response: Response, key: str | None) -> str:
-    """Return the server's words, shortened, without the key in case the server repeats it."""
-    text = response.text.strip()
-    text = text.replace(key, "[key]") if key else text
-    return text[:_WORDS] or "(no words)"
+def _words(data: bytes, secrets: tuple[str, ...]) -> str:
+    return quote(data.decode("utf-8", "replace"), secrets)

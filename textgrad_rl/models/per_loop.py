@@ -24,10 +24,10 @@ class PerLoop(Generic[T]):
 
     Args:
         make: returns a new resource.
-        close: called in the loop, before it closes.
+        close: called in the loop, before it closes; None when the resource needs no closing.
     """
 
-    def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
+    def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]] | None = None) -> None:
         """Start with no loop."""
         self._make = make
         self._close = close
@@ -52,4 +52,5 @@ class PerLoop(Generic[T]):
             yield
         finally:
             self._held.pop(loop, None)  # the resource may refer to its loop, which would keep the entry alive
-            await self._close(resource)
+            if self._close is not None:
+                await self._close(resource)

@@ -5,7 +5,7 @@ import pytest
 
 from textgrad_rl.models.chat import check_tokenizer, prompt_ids
 from textgrad_rl_graphs.errors import ConfigError, ModelError
-from textgrad_rl_graphs.types import Message, Request
+from textgrad_rl_graphs.types import Image, Message, Request
 
 USER, ANSWER, AGAIN = Message("user", "one"), Message("assistant", "two"), Message("user", "three")
 EOS = frozenset({258})
@@ -58,3 +58,9 @@ def test_a_tokenizer_that_cannot_hold_a_conversation_is_refused(tokenizer: Any, 
     setattr(poor, lost, None)
     with pytest.raises(ConfigError, match=said):
         check_tokenizer(poor, "poor")
+
+
+def test_an_image_is_refused(tokenizer: Any) -> None:
+    seen = Message("user", "what is it", (Image(b"picture"),))
+    with pytest.raises(ModelError, match="message 1 shows an image, and this model reads text only"):
+        prompt_ids(tokenizer, Request(messages=(USER, seen)), EOS)

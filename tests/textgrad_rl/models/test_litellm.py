@@ -1,13 +1,15 @@
 import asyncio
 import gc
+import json
 import os
+from typing import Any
 
 import pytest
 
-from tests.support.openai_server import serve
+from tests.support.openai_server import Cut, serve
 from textgrad_rl.models import load_model
 from textgrad_rl_graphs.errors import ModelError
-from textgrad_rl_graphs.types import Message, Request, Sampling
+from textgrad_rl_graphs.types import Image, Message, Request, Sampling
 
 REQUEST = Request(messages=(Message("user", "who are you"),), seed=7, sampling=Sampling(max_tokens=9, stop=("END",)))
 KEY = "sk-very-secret-key"
@@ -54,3 +56,78 @@ async def test_a_refused_key_fails_at_once_in_the_servers_words_and_without_the_
     assert not caught.value.retryable
     assert len(server.requests) == 1
     assert KEY not in str(caught.value) + repr(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("openai/gpt-4o-mini", "OPENAI_API_KEY"),
+        ("anthropic/claude-haiku", "ANTHROPIC_API_KEY"),
+        ("gemini/gemini-flash", "GEMINI_API_KEY"),
+        ("azure/mine", "AZURE_OPENAI_API_KEY"),
+    ],
+)
+async def test_a_key_that_is_not_there_fails_at_once_and_says_which(
+    name: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in [known for known in os.environ if known.endswith(("_API_KEY", "_AUTH_TOKEN"))]:
+        monkeypatch.delenv(known)
+    start = asyncio.get_running_loop().time()
+    options = {"api_base": "http://127.0.0.1:9"} if name.startswith("azure") else {}
+    with pytest.raises(ModelError, match=variable) as caught:
+        await load_model(f"litellm:{name}", **options).complete(REQUEST)
+    assert not caught.value.retryable
+    assert "Traceback" not in str(caught.value)
+    assert asyncio.get_running_loop().time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("reply", "said", "retryable"),
+    [
+        (Cut("late", 20, silent_s=30), "litellm:openai/stub: .*imed? ?out|no answer within", True),
+        (Cut("lost", 20), "litellm:openai/stub: ", True),
+        ((502, "<html><h1>502 Bad Gateway</h1></html>"), "Bad Gateway", True),
+        ((404, '{"error": {"message": "no such model"}}'), "no such model", False),
+        ((403, '{"error": {"message": "not for you"}}'), "not for you", False),
+        ((400, '{"error": {"message": "too long"}}'), "too long", False),
+        ((200, '{"choices": []}'), "litellm:openai/stub: ", None),
+        ((200, "not JSON"), "litellm:openai/stub: ", None),
+        ((200, "<html>Please log in</html>"), "litellm:openai/stub: ", None),
+        ((200, '{"error": {"message": "upstream is busy"}}'), "litellm:openai/stub: ", None),
+    ],
+    ids=["silent", "lost", "502", "404", "403", "400", "no-choice", "no-json", "html", "error-in-200"],
+)
+async def test_bad_answers_are_clear_errors(reply: Any, said: str, retryable: bool | None) -> None:
+    timeout_s = 0.4 if isinstance(reply, Cut) and reply.silent_s else 30.0
+    with serve(lambda messages, body: reply) as server:
+        model = load_model("litellm:openai/stub", api_base=server.url, api_key=KEY, timeout_s=timeout_s, retries=0)
+        with pytest.raises(ModelError, match=said) as caught:
+            await model.complete(REQUEST)
+    assert retryable is None or caught.value.retryable is retryable  # litellm takes unreadable answers either way
+
+
+async def test_an_answer_without_content_is_empty() -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I will not."}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    with serve(lambda messages, body: (200, json.dumps({"choices": choices, "model": "stub"}))) as server:
+        model = load_model("litellm:openai/stub", api_base=server.url, api_key=KEY)
+        assert (await model.complete(REQUEST)).text == "I will not."
+
+
+async def test_images_go_over_the_wire() -> None:
+    with serve(lambda messages, body: "a cat") as server:
+        model = load_model("litellm:openai/stub", api_base=server.url, api_key=KEY)
+        await model.complete(Request(messages=(Message("user", "what is it", (Image(b"png"),)),)))
+    assert server.requests[0].body["messages"][0]["content"][1]["image_url"]["url"] == "data:image/png;base64,cG5n"
+
+
+async def test_concurrency_is_bounded_and_cancelling_frees_the_slot() -> None:
+    with serve(lambda messages, body: "fine", latency_s=0.05) as server:
+        model = load_model("litellm:openai/stub", api_base=server.url, api_key=KEY, max_concurrency=2)
+        calls = [asyncio.create_task(model.complete(REQUEST)) for _ in range(6)]
+        await asyncio.sleep(0.02)
+        calls[0].cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert [answer.text for answer in answers[1:]] == ["fine"] * 5
+    assert server.most_open <= 3  # the server works on a call that was cancelled to its end

@@ -41,3 +41,12 @@ def test_a_resource_outlives_its_owner_until_the_loop_ends() -> None:
 
     asyncio.run(use())
     assert log == ["closed"]
+
+
+def test_a_resource_may_need_no_closing() -> None:
+    per_loop = PerLoop(object)
+
+    async def use() -> object:
+        return await per_loop.get()
+
+    assert asyncio.run(use()) is not asyncio.run(use())
