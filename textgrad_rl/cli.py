@@ -1,4 +1,4 @@
-"""The command ``textgrad-rl``: quickstart, train, eval."""
+"""The command ``textgrad-rl``: quickstart, train, eval, estimate, serve."""
 
 from __future__ import annotations
 
@@ -128,6 +128,36 @@ def evaluate(
     for k, value in result.pass_at.items():
         if samples > 1:
             print(f"pass@{k}: {value:.1%}")
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="pocket, ./folder, hf:Org/Name, litellm:provider/model or an address.")],
+    port: Annotated[int, Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+) -> None:
+    """Answer OpenAI clients on this machine with a model; Ctrl-C stops it."""
+    from textgrad_rl.serving.command import serve_until_stopped
+
+    serve_until_stopped(name, port)
+
+
+@app.command()
+def estimate(
+    file: Annotated[Path, typer.Argument(help="The file that would be trained.")],
+    steps: Annotated[int, Option(min=0, help="Number of the last step.")] = 100,
+    pilot: Annotated[int, Option(min=0, help="Examples per step of a pilot with the real models; 0 asks none.")] = 0,
+    task: TaskName = None,
+    settings: Settings = None,
+) -> None:
+    """Say what training will cost: model calls by phase, tokens and dollars."""
+    import textgrad_rl as tgr
+
+    trainer, data = _load(file, task, settings)
+    result = tgr.estimate(trainer, data, steps=steps, pilot=pilot)
+    print(result)
+    if result.pilot is not None:
+        paid = result.pilot
+        print(f"the pilot took {paid.calls:,} calls, {paid.generated_tokens:,} generated tokens, {paid.usd:,.3g} usd")
 
 
 def _load(file: Path, task: str | None, settings: list[str] | None) -> tuple[Trainer, Task]:

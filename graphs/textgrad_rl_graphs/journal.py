@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any, final
@@ -39,6 +39,10 @@ class FileJournal:
     def __len__(self) -> int:
         """Return the number of entries."""
         return len(self._entries)
+
+    def entries(self) -> Collection[Mapping[str, Any]]:
+        """Return every entry, in the order of their first appearance."""
+        return self._entries.values()
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         """Return the entry stored under a key, or None."""

@@ -109,6 +109,16 @@ def test_bad_input_ends_in_one_message(
     assert "Traceback" not in said
 
 
+def test_estimate_before_training(folder: Path) -> None:
+    dry = run("estimate", "sums.py", "--steps", "2", cwd=folder)
+    assert dry.returncode == 0, dry.stderr
+    assert re.search(r"^rollout +8$", dry.stdout, re.MULTILINE)
+    assert re.search(r"^calls +28 to \d+$", dry.stdout, re.MULTILINE)
+    piloted = run("estimate", "sums.py", "--steps", "2", "--pilot", "1", "--set", "samples=3", cwd=folder)
+    assert re.search(r"the pilot took \d+ calls, \d+ generated tokens", piloted.stdout), piloted.stderr
+    assert not (folder / "run").exists()
+
+
 def test_another_configuration_is_refused_with_the_difference(folder: Path) -> None:
     assert run("train", "sums.py", "--steps", "1", cwd=folder).returncode == 0
     result = run("train", "sums.py", "--steps", "2", "--set", "samples=5", cwd=folder)

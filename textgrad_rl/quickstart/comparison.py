@@ -113,7 +113,7 @@ def run_job(job: Job) -> Outcome:
     trained = job.arm != "base"
     trainer = build(
         job.arm if trained else "joint", critic=job.critic, seed=job.seed, run_dir=job.run_dir if trained else None,
-        budget=tgr.Budget(tokens=job.tokens), checkpoint_every=50,
+        budget=tgr.Budget(tokens=job.tokens, hard=False), checkpoint_every=50,
     )  # fmt: skip
     steps, generated, curve = 0, 0, []
     if trained:

@@ -31,6 +31,9 @@ def run_quickstart(
     run_dir: str | Path, *, critic: str, steps: int, seed: int, test_examples: int, console: Console
 ) -> dict[str, Any]:
     """Train the joint arm, print what happened, write ``summary.json`` and return its content."""
+    import torch
+
+    torch.set_num_threads(1)  # a model this small is slower on more
     task = load_task()
     trainer = build("joint", critic=critic, seed=seed, run_dir=run_dir, callbacks=[tgr.Progress(console)])
     prompt = trainer.prompts["solve.system"]

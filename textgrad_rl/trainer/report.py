@@ -44,6 +44,7 @@ class Report:
         problems: why it may not have learned, in words; empty when all looks well.
         usage: by phase; ``evaluate`` is apart from training.
         seconds: wall-clock time of training, evaluation included.
+        hits: answers that came from a cache (:func:`textgrad_rl.cached`) and so are not in the usage.
     """
 
     history: list[StepReport] = field(default_factory=list)
@@ -51,6 +52,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     usage: dict[str, Usage] = field(default_factory=dict)
     seconds: float = 0.0
+    hits: int = 0
 
     @property
     def generated_tokens(self) -> int:

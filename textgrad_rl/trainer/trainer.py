@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -21,16 +22,18 @@ from textgrad_rl.tasks.task import Task
 from textgrad_rl.text.gate import Gate
 from textgrad_rl.text.textual_gradient_descent import TextualGradientDescent
 from textgrad_rl.trainer import phases
-from textgrad_rl.trainer.budget import Budget
 from textgrad_rl.trainer.diagnosis import TrainingWarning, problems
 from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
 from textgrad_rl.trainer.report import Report, StepReport
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
-from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+from textgrad_rl_graphs.budget import Budget
+from textgrad_rl_graphs.errors import BudgetError, ConfigError, UnknownNameError
 from textgrad_rl_graphs.feedback import Case, Critic
 from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.hashing import digest
+from textgrad_rl_graphs.lock import exclusive
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
 from textgrad_rl_graphs.refine import Refine, arefine
@@ -57,7 +60,7 @@ class Trainer:
         samples: runs per example.
         examples_per_step: examples per step.
         gate: what a proposed prompt has to pass; None lets every proposal in.
-        budget: upper limits of the whole run.
+        budget: upper limits of the whole run; see :class:`textgrad_rl_graphs.budget.Budget`.
         evaluate_every: steps between evaluations on the validation split; None for none.
         evaluate_examples: how many of its examples are used, None for all.
         checkpoint_every: steps between full checkpoints.
@@ -160,52 +163,86 @@ class Trainer:
     async def afit(self, task: Task, *, steps: int = 100) -> Report:
         """Train, from the last checkpoint of the run directory if there is one.
 
+        A run that its budget stops in the middle of a step keeps what was committed; answers of the broken step are in
+        the journal, and prompts have their texts of the last committed step (weights that had moved already stay so in
+        this process). The same run with a larger budget goes on without paying for anything again.
+
         Args:
             task: train, gate and validation examples.
             steps: number of the last step; a run that is continued counts on from where it was.
 
         Raises:
+            ConfigError: for a negative number of steps.
             DataError: for empty splits.
-            RecordsError: for a run directory of another configuration.
+            RecordsError: for a run directory of another configuration, or one that another process writes.
         """
-        self._check_data(task)
+        if steps < 0:
+            raise ConfigError(f"steps must be at least 0 (0 evaluates and trains nothing), got {steps}")
+        self.check_data(task)
         started = time.perf_counter()
-        directory = self._open(task)
-        self._session = Session(
-            None if directory is None else directory.journal(),
-            recompute=frozenset(item.name for item in self.policies.values() if _exact(item)),
-        )
-        report = Report(usage=self._session.usage)
+        with self._open(task) as directory:
+            identity = {**self._identity, "data": task.digest}
+            self._session = Session(
+                None if directory is None else directory.journal(),
+                recompute=frozenset(item.name for item in self.policies.values() if _exact(item)),
+                budget=self.budget,
+                identity=digest(*identity.items()),
+            )
+            report = Report(usage=self._session.usage)
+            try:
+                await self._run(task, steps, directory, report, started)
+            except Exception:
+                await self._session.finish()  # what is paid is journaled, whatever went wrong
+                raise
+            finally:
+                report.seconds = time.perf_counter() - started
+                report.hits = self._session.cached
+                self._session = Session()  # what is asked after the run is not part of it
+            if directory is not None:
+                directory.write("report.json", dump_json(report.summary()))
+                if report.evaluations:
+                    report.plot(directory.path / "accuracy.png")
+        return report
+
+    fit = blocking(afit)
+
+    async def _run(
+        self, task: Task, steps: int, directory: RunDirectory | None, report: Report, started: float
+    ) -> None:
+        """Do the steps that are left and the last evaluation, as far as the budget goes."""
         first = 0 if directory is None else self._restore(directory, report, steps)
         try:
             for step in range(first, steps + 1):
-                if step and (spent := self._spent(time.perf_counter() - started)):
+                if step and not self.budget.hard and (spent := self._spent(time.perf_counter() - started)):
                     report.stopped = spent
                     break
-                await self._one(step, steps, task, directory, report)
+                with self._texts_kept():
+                    await self._one(step, steps, task, directory, report)
             last = report.history[-1]
             if directory is not None:
                 self._checkpoint(directory, last.step, report)
             if self.evaluate_every is not None and last.evaluation is None:
                 report.history[-1] = replace(last, evaluation=await self._evaluate_split(task))
-        finally:
-            report.seconds = time.perf_counter() - started
-            self._session.journal = None  # what is asked after the run is not part of it
-            if directory is not None:
-                directory.close()
-        if directory is not None:
-            directory.write("report.json", dump_json(report.summary()))
-            if report.evaluations:
-                report.plot(directory.path / "accuracy.png")
-        return report
+        except BudgetError:
+            await self._session.finish()
+            report.stopped = self._session.refused
 
-    fit = blocking(afit)
+    @contextmanager
+    def _texts_kept(self) -> Iterator[None]:
+        """Give every prompt its text back when the budget breaks a step off."""
+        texts = {path: prompt.text for path, prompt in self.prompts.items()}
+        try:
+            yield
+        except BudgetError:
+            for path, text in texts.items():
+                self.prompts[path].text = text
+            raise
 
     async def _one(self, step: int, steps: int, task: Task, directory: RunDirectory | None, report: Report) -> None:
         """Run, commit and announce one step."""
         started = time.perf_counter()
         self._session.asked.clear()
-        outcome = await self._step(step, task) if step else phases.StepOutcome()
+        outcome = await self.astep(step, task, self._session) if step else phases.StepOutcome()
         for line in problems(outcome.metrics) if step else []:
             if line not in report.problems:
                 report.problems.append(line)
@@ -214,6 +251,8 @@ class Trainer:
         item = StepReport(step, steps, outcome.metrics, news, usage=self._trained())
         if self.evaluate_every is not None and (step % self.evaluate_every == 0 or step == steps):
             item = replace(item, evaluation=await self._evaluate_split(task))
+        if self._session.refused:  # somebody's `except Exception` swallowed it, and what came after is made of that
+            raise BudgetError(self._session.refused)
         if directory is not None:
             self._commit(directory, item, outcome)
             if step % self.checkpoint_every == 0 or step == steps:  # 0 too: to start over needs the first state
@@ -225,9 +264,18 @@ class Trainer:
         for callback in self.callbacks:
             callback(item)
 
-    async def _step(self, step: int, task: Task) -> phases.StepOutcome:
-        """Run the five phases."""
-        session, seed = self._session, self.seed
+    async def astep(
+        self, step: int, task: Task, session: Session, *, update_weights: bool = True
+    ) -> phases.StepOutcome:
+        """Run the five phases once; nothing is recorded.
+
+        Args:
+            step: its number, from 1; picks the examples and is part of every seed.
+            task: train and gate examples.
+            session: counts its calls, by phase.
+            update_weights: False leaves the weights alone, to see what a step costs.
+        """
+        seed = self.seed
         examples = phases.draw_examples(task.train, self.examples_per_step, step, seed)
         with session.phase("rollout"):
             traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=seed)
@@ -241,7 +289,7 @@ class Trainer:
             with session.phase("refine"):
                 refinements = await arefine(traces, gradients, self.critic, plan=self.refine)
         metrics = phases.step_metrics(traces, feedback, refinements) | {"trains_weights": float(bool(self.weights))}
-        if self.weights:
+        if self.weights and update_weights:
             metrics |= phases.update_weights(
                 {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, refinements,
                 credit=self.credit, replace=self.refine is not None and self.refine.replace,
@@ -263,7 +311,7 @@ class Trainer:
     def _spent(self, seconds: float) -> str:
         return self.budget.spent(self._trained(), seconds)
 
-    def _check_data(self, task: Task) -> None:
+    def check_data(self, task: Task) -> None:
         """Look at every split that will be used; an empty one raises and says what to do."""
         needed = {"train": True, "gate": self.gate is not None, "validation": self.evaluate_every is not None}
         for split in (name for name, need in needed.items() if need):
@@ -274,10 +322,20 @@ class Trainer:
         if self.gate is not None:
             self.gate.rotation(task.gate, 0)  # too few for anything to pass: an error now, not at the first proposal
 
-    def _open(self, task: Task) -> RunDirectory | None:
+    @contextmanager
+    def _open(self, task: Task) -> Iterator[RunDirectory | None]:
+        """Open the run directory, for this process alone; None without one."""
         if self.run_dir is None:
-            return None
-        return RunDirectory(self.run_dir, {**self._identity, "data": f"{task.name} {task.digest}"}, self.resume)
+            yield None
+            return
+        with exclusive(self.run_dir / "lock", f"the run directory {self.run_dir}"):
+            directory = RunDirectory(
+                self.run_dir, {**self._identity, "data": f"{task.name} {task.digest}"}, self.resume
+            )
+            try:
+                yield directory
+            finally:
+                directory.close()
 
     def _restore(self, directory: RunDirectory, report: Report, steps: int) -> int:
         """Load the last checkpoint and the reports before it; return the step to go on with."""

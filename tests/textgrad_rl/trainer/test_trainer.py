@@ -372,7 +372,7 @@ def test_the_usage_of_a_continued_run_counts_what_was_paid_before(tmp_path):
 def test_a_budget_of_tokens_stops_between_steps_and_a_larger_one_goes_on(tmp_path):
     free = toy.trainer(model()).fit(toy.sums(), steps=5)
     limit = free.history[2].usage.generated_tokens
-    trainer = toy.trainer(model(), budget=tgr.Budget(tokens=limit), run_dir=tmp_path)
+    trainer = toy.trainer(model(), budget=tgr.Budget(tokens=limit, hard=False), run_dir=tmp_path)
     report = trainer.fit(toy.sums(), steps=5)
     assert report.stopped == f"the budget of {limit:,} tokens is used up"
     assert report.history[-1].step == 2
@@ -437,6 +437,26 @@ def test_splits_that_nobody_uses_may_be_empty():
 def test_numbers_below_one_are_rejected(name):
     with pytest.raises(ConfigError, match=f"{name} must be at least 1, got 0"):
         toy.trainer(model(), **{name: 0})
+
+
+def test_a_negative_number_of_steps_is_rejected_and_none_evaluates():
+    solver = model()
+    with pytest.raises(ConfigError, match=r"steps must be at least 0 .*, got -1"):
+        toy.trainer(solver).fit(toy.sums(), steps=-1)
+    assert solver.log == []
+    assert [item.step for item in toy.trainer(solver).fit(toy.sums(), steps=0).history] == [0]
+
+
+def test_a_run_directory_is_written_by_one_run_at_a_time(tmp_path):
+    pytest.importorskip("fcntl")
+
+    def again(report):
+        if report.step == 1:
+            toy.trainer(model(), run_dir=tmp_path).fit(toy.sums(), steps=1)
+
+    with pytest.raises(RecordsError, match=r"the run directory .* is being written already, by another process"):
+        toy.trainer(model(), run_dir=tmp_path, callbacks=[again]).fit(toy.sums(), steps=2)
+    assert toy.trainer(model(), run_dir=tmp_path).fit(toy.sums(), steps=2).history[-1].step == 2
 
 
 def test_other_settings_that_cannot_work_are_rejected():
