@@ -4,7 +4,10 @@ Users import these names from ``textgrad_rl`` or ``textgrad_rl.graphs``.
 """
 
 from textgrad_rl_graphs.backward import abackward, backward
+from textgrad_rl_graphs.budget import Budget
+from textgrad_rl_graphs.cache import cached
 from textgrad_rl_graphs.errors import (
+    BudgetError,
     ConfigError,
     DataError,
     GraphError,
@@ -23,6 +26,7 @@ from textgrad_rl_graphs.graph import Graph, join
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, Function
 from textgrad_rl_graphs.prompt import Prompt
+from textgrad_rl_graphs.recording import record, replay
 from textgrad_rl_graphs.refine import Refine, Refinement, arefine, refine
 from textgrad_rl_graphs.session import Session
 from textgrad_rl_graphs.trace import Call, Failure, Trace
@@ -30,6 +34,8 @@ from textgrad_rl_graphs.types import Completion, Example, Image, Message, Reques
 from textgrad_rl_graphs.value import Value
 
 __all__ = [
+    "Budget",
+    "BudgetError",
     "Call",
     "Case",
     "Completion",
@@ -69,6 +75,9 @@ __all__ = [
     "abackward",
     "arefine",
     "backward",
+    "cached",
     "join",
+    "record",
     "refine",
+    "replay",
 ]

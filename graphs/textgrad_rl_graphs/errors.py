@@ -10,6 +10,7 @@ TextGradRLError
 ├── PolicyFaultError (ValueError)    the model under training answered with something unusable
 ├── ParseError (ValueError)          a role's answer (critique, feedback, rewrite) could not be read
 ├── RecordsError (RuntimeError)      a run directory that cannot be written, read or resumed
+├── BudgetError (RuntimeError)       a call that the budget does not hold; it has not left
 └── MissingPackageError (ImportError)  an optional package is not installed; names the pip line
 """
 
@@ -82,6 +83,13 @@ class ParseError(TextGradRLError, ValueError):
 
 class RecordsError(TextGradRLError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
+
+
+class BudgetError(TextGradRLError, RuntimeError):
+    """A call that the budget does not hold; it has not left.
+
+    No ModelError, so that no part of a graph or of the loop takes it for a fault of the model and goes on.
+    """
 
 
 class MissingPackageError(TextGradRLError, ImportError):

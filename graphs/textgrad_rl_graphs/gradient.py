@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Usage
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Note:
+class Note(NamedTuple):
     """One critique: where it came from (``trace id/call key``) and what it says."""
 
     source: str
@@ -47,12 +46,16 @@ class TextGradient:
     @classmethod
     def of(cls, source: str, text: str) -> TextGradient:
         """Return a gradient of one note; blank text gives the zero gradient."""
-        return cls((Note(source, text.strip()),)) if text.strip() else cls()
+        stripped = text.strip()
+        return cls((Note(source, stripped),)) if stripped else cls()
 
     @classmethod
     def sum(cls, gradients: Iterable[TextGradient]) -> TextGradient:
         """Return the sum, in one pass."""
-        notes = {note for gradient in gradients for note in gradient.notes}
+        some = [gradient for gradient in gradients if gradient.notes]
+        if len(some) == 1:
+            return some[0]
+        notes = {note for gradient in some for note in gradient.notes}
         return cls(tuple(sorted(notes)[: cls.bound]))
 
     def __add__(self, other: TextGradient) -> TextGradient:
@@ -66,6 +69,8 @@ class TextGradient:
     @property
     def text(self) -> str:
         """The distinct texts, one per line."""
+        if len(self.notes) == 1:
+            return self.notes[0].text
         return "\n".join(dict.fromkeys(note.text for note in self.notes))
 
     def counted(self) -> list[tuple[str, int]]:
@@ -74,8 +79,7 @@ class TextGradient:
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edge:
+class Edge(NamedTuple):
     """Where a gradient flowed: from a call of a trace to a call's value or to a prompt.
 
     Attributes:
@@ -101,12 +105,12 @@ class FailedCall:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gradients:
     """What backward found, for every value and every prompt.
 
     ``a | b`` merges by call: what ``b`` holds for an edge replaces what ``a`` holds, so backward repeated after a
-    failure never counts twice.
+    failure never counts twice. ``a + b`` adds, for another critique of the same runs.
 
     Attributes:
         edges: the gradient of every edge; zero where a cause was asked about and should stay as it is.
@@ -140,9 +144,20 @@ class Gradients:
 
     def __or__(self, other: Gradients) -> Gradients:
         """Return the merge; calls that succeeded in either are no longer failed."""
-        edges = {**self.edges, **other.edges}
-        settled = {(edge.trace_id, edge.call_key) for edge in edges}
+        return self._merged(other, {**self.edges, **other.edges})
+
+    def __add__(self, other: Gradients) -> Gradients:
+        """Return the sum on every edge; what both say counts once."""
+        both = {edge: gradient + other.edges[edge] for edge, gradient in self.edges.items() if edge in other.edges}
+        return self._merged(other, {**self.edges, **other.edges, **both})
+
+    def __repr__(self) -> str:
+        """Show the sizes; the texts would be pages."""
+        return f"Gradients(edges={len(self.edges)}, prompts={list(self.prompts)}, failed={len(self.failed)})"
+
+    def _merged(self, other: Gradients, edges: Mapping[Edge, TextGradient]) -> Gradients:
         failed = {(item.trace_id, item.call_key): item for item in (*self.failed, *other.failed)}
+        settled = {(edge.trace_id, edge.call_key) for edge in edges} if failed else set()
         return Gradients(
             edges,
             {**self.feedback, **other.feedback},

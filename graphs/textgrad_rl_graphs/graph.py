@@ -98,6 +98,11 @@ class Graph:
                     f"{type(self).__name__}.forward returned {type(output).__name__}, not a Value; return what a node "
                     "gave, or textgrad_rl.join(...) of several"
                 )
+            if output.trace is not trace:
+                raise GraphError(
+                    f"{type(self).__name__}.forward returned a Value of another run ({output.trace.id}), {output!r}; "
+                    "return what a node gave in this run"
+                )
             trace.output = output
         except NodeFailedError as error:
             trace.failure = error.failure

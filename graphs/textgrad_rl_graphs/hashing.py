@@ -5,7 +5,7 @@ Left out: cryptographic strength (64 bits of BLAKE2b are for identity, not for s
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2b
 
 
 def digest(*parts: object) -> str:
@@ -18,11 +18,22 @@ def digest(*parts: object) -> str:
     >>> digest("a", "b") == digest("ab")
     False
     """
-    texts = [str(part) for part in parts]
-    text = "".join(f"{len(text)}:{text}" for text in texts)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    text = ""
+    for part in map(str, parts):
+        text += f"{len(part)}:{part}"
+    return digest_text(text)
+
+
+def digest_text(text: str) -> str:
+    """Return 16 hexadecimal digits that identify a text."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def derive_seed(*parts: object) -> int:
     """Return a seed in [0, 2**63) that depends on every part: ``hash(run seed, step, example, sample, call, role)``."""
-    return int(digest("seed", *parts), 16) >> 1
+    return seed_of(digest("seed", *parts))
+
+
+def seed_of(key: str) -> int:
+    """Return the seed in [0, 2**63) that belongs to a digest."""
+    return int(key, 16) >> 1

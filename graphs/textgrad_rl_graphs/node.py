@@ -1,28 +1,33 @@
 """Nodes: what a graph is made of. An LLM asks a model, a Function runs Python.
 
-Left out so far: typed outputs, images, and a critic attached to a node.
+Left out so far: lists of images in one input, and a critic attached to a node.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from pathlib import Path
-from typing import Any, Literal, final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, final
 
+from textgrad_rl_graphs.conversation import continued, conversation, images_in, system_message, transcript
 from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError, PolicyFaultError
+from textgrad_rl_graphs.frames import own_frames
 from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.session import ask, perform
+from textgrad_rl_graphs.structured import read_answer, schema_of
 from textgrad_rl_graphs.sync import in_thread
 from textgrad_rl_graphs.template import fill
 from textgrad_rl_graphs.trace import Call, Failure, Trace
 from textgrad_rl_graphs.types import Completion, Message, Request, Sampling
 from textgrad_rl_graphs.value import Value
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Backward = Literal["pass", "explain"] | Callable[[Call, str], Mapping[str, str]]
 Effects = Literal["none", "repeatable", "once"]
@@ -49,9 +54,12 @@ class LLM:
         template: the user message, with ``{name}`` for every input of the call; ``str`` or :class:`Prompt`.
         sampling: how answers are drawn.
         demos: worked examples shown before the question: pairs of (inputs of the template, answer).
+        output: a pydantic model that the answer has to fit. The Value's ``data`` is then its instance, its ``text``
+            the answer as given; an answer that does not fit is a fault of the policy, with the fields named.
         describe: its role in the program, shown to the models that write feedback.
 
     Calling it inside ``Graph.forward`` with the template's inputs (Values, or plain data as constants) gives a Value.
+    An input that is an :class:`Image` is shown with the user message, and named in its text.
     ``history=`` takes the Value of an earlier LLM call and continues that conversation, token by token as sampled.
     """
 
@@ -62,7 +70,8 @@ class LLM:
         system: str | Prompt | None = None,
         template: str | Prompt = "{question}",
         sampling: Sampling | None = None,
-        demos: Sequence[tuple[Mapping[str, str], str]] = (),
+        demos: Sequence[tuple[Mapping[str, Any], str]] = (),
+        output: type[BaseModel] | None = None,
         describe: str = "",
     ) -> None:
         """Keep the parts; nothing is loaded or called."""
@@ -75,12 +84,18 @@ class LLM:
         self.template = template
         self.sampling = sampling or Sampling()
         self.demos = tuple(demos)
+        self.output = output
+        self.schema = None if output is None else schema_of(output)
         self.describe = describe
 
     def prompts(self) -> dict[str, Prompt]:
         """Return its trainable texts by the name of their place: ``system``, ``template``."""
-        places = {"system": self.system, "template": self.template}
-        return {name: text for name, text in places.items() if isinstance(text, Prompt)}
+        found = {}
+        if isinstance(self.system, Prompt):
+            found["system"] = self.system
+        if isinstance(self.template, Prompt):
+            found["template"] = self.template
+        return found
 
     async def __call__(self, *, history: Value | None = None, **inputs: Any) -> Value:
         """Ask the model; see the class for the inputs."""
@@ -88,49 +103,108 @@ class LLM:
         path = trace.graph.path_of(self)
         values = as_values(trace, path, inputs)
         reads = values if history is None else {**values, "history": own_value(trace, path, "history", history)}
-        version = digest(*(prompt.version for prompt in self.prompts().values())) if self.prompts() else ""
+        messages = self.messages(values, history, where=path)
+        return await self._answer(trace, path, reads, messages, self.sampling, history)
+
+    async def chat(self, messages: Sequence[Message], *, sampling: Sampling | None = None, **reads: Any) -> Value:
+        """Ask the model with a conversation as it stands, for an agent that keeps its own messages.
+
+        The node's ``system``, where it has one, takes the place of the conversation's; its template and demos are not
+        used. The call is identified by what was said.
+
+        Args:
+            messages: the conversation, ending with what is to be answered.
+            sampling: how this answer is drawn; None for the node's way.
+            reads: Values that the conversation was made from: critiques flow back to them. Where one of them is the
+                assistant's last message, the conversation goes on token by token as sampled.
+
+        Raises:
+            GraphError: outside of a run, for no messages, or when the node's template is trainable.
+        """
+        trace = current_trace("an LLM node")
+        path = trace.graph.path_of(self)
+        if isinstance(self.template, Prompt):
+            raise GraphError(f"{path}: chat sends no template, so the trainable one would learn nothing; make it a str")
+        said = conversation(messages, system=self.system is None, where=path)
+        values = as_values(trace, path, {"messages": transcript(said), **reads})
+        sent = (*self._system(), *said)
+        return await self._answer(
+            trace, path, values, sent, sampling or self.sampling, continued(sent, values.values())
+        )
+
+    async def _answer(
+        self,
+        trace: Trace,
+        path: str,
+        reads: Mapping[str, Value],
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        history: Value | None,
+    ) -> Value:
+        """Record a call and answer it: from a refinement, from an earlier run, or by the model."""
+        version = "+".join([prompt.version for prompt in self.prompts().values()])
         call = trace.open_call(self, path, reads, version)
-        call.messages = self.messages(values, history, where=path)
+        call.messages = messages
         replaced = recorded = None
         if trace.replay is not None:
             replaced = trace.replay.responses.get(call.key)
             recorded = trace.replay.source.calls.get(call.key)
         if replaced is not None:
             call.refined = True
-            return _finish(call, replaced, trace, key=digest(call.key, "refined", replaced.text))
+            return self._finish(call, replaced, trace, key=digest(call.key, "refined", replaced.text))
         if recorded is not None and recorded.completion is not None:
             trace.replayed += 1
             call.refined = recorded.refined
             key = recorded.output.key if recorded.output is not None else call.key
-            return _finish(call, recorded.completion, trace, key=key)
+            return self._finish(call, recorded.completion, trace, key=key)
         request = Request(
-            messages=call.messages,
-            sampling=self.sampling,
+            messages=messages,
+            sampling=sampling,
             seed=trace.seed_for(call.key, "solve"),
             history_ids=_history_ids(history, self.model),
+            schema=self.schema,
         )
         trace.live += 1
         try:
             completion = await ask(self.model, request)
         except ModelError as error:
             raise NodeFailedError(Failure(path, f"the model {self.model.name} failed: {error}")) from error
-        return _finish(call, completion, trace, key=call.key)
+        return self._finish(call, completion, trace, key=call.key)
+
+    def _finish(self, call: Call, completion: Completion, trace: Trace, *, key: str) -> Value:
+        """Keep the answer, whatever it is, and make the Value of it."""
+        call.completion = completion
+        data: Any = completion.text
+        if self.output is not None:
+            try:
+                data = read_answer(self.output, completion.text)
+            except PolicyFaultError as error:
+                raise NodeFailedError(Failure(call.path, str(error), "policy")) from error
+        call.output = Value(data, text=completion.text, key=key, name=call.path, trace=trace, call=call)
+        return call.output
 
     def messages(self, values: Mapping[str, Value], history: Value | None = None, *, where: str) -> tuple[Message, ...]:
         """Render the conversation for given inputs."""
         template = text_of(self.template)
-        user = Message("user", fill(template, {name: value.text for name, value in values.items()}, where=where))
+        text = fill(template, {name: value.text for name, value in values.items()}, where=where)
+        user = Message("user", text, images_in([value.data for value in values.values()]))
         if history is not None:
             if history.call is None or history.call.completion is None:
                 raise GraphError(f"{where}: history= takes the Value of an LLM call, got {history!r}")
             return (*history.call.messages, Message("assistant", history.text), user)
-        system = () if self.system is None else (Message("system", text_of(self.system)),)
-        demos = (
-            message
-            for demo, answer in self.demos
-            for message in (Message("user", fill(template, demo, where=f"{where} demo")), Message("assistant", answer))
-        )
-        return (*system, *demos, user)
+        return (*self._system(), *self._demos(template, where), user)
+
+    def _demos(self, template: str, where: str) -> Sequence[Message]:
+        if not self.demos:
+            return ()
+        messages: list[Message] = []
+        for inputs, answer in self.demos:
+            text = fill(template, {name: str(data) for name, data in inputs.items()}, where=f"{where} demo")
+            messages += (Message("user", text, images_in(inputs.values())), Message("assistant", answer))
+        return messages
+
+    def _system(self) -> tuple[Message, ...]:
+        return () if self.system is None else system_message(text_of(self.system))
 
 
 @final
@@ -139,13 +213,14 @@ class Function:
 
     Args:
         function: called with the data of its inputs; plain or ``async``. What it raises fails the run as a fault of
-            the policy, with the traceback cut to the function's own frames.
+            the policy, with the traceback cut to the user's own frames.
         describe: what it does, in words, for the models that write feedback.
         backward: how a critique of its output reaches its inputs. ``"pass"`` hands it on unchanged, ``"explain"``
             lets the backward model translate it, a callable ``(call, critique) -> {input name: critique}`` decides.
         effects: ``"none"`` (same inputs, same output, nothing else happens), ``"repeatable"`` (may run again) or
             ``"once"`` (the default: must never be repeated, so refinements stop before it).
-        timeout_s: seconds after which it counts as failed; such a function runs in a thread.
+        timeout_s: seconds after which it counts as failed; such a function runs in a thread, which is left behind.
+            Without it a plain function runs in the event loop and holds up every other call until it returns.
     """
 
     def __init__(
@@ -170,10 +245,6 @@ class Function:
         self.effects = effects
         self.timeout_s = timeout_s
         self.is_async = inspect.iscoroutinefunction(function)
-        try:
-            self._signature: inspect.Signature | None = inspect.signature(function)
-        except ValueError:  # some functions written in C have none
-            self._signature = None
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Value:
         """Run the function on the data of the inputs and return its result as a Value."""
@@ -192,13 +263,6 @@ class Function:
             raise NodeFailedError(Failure(path, reason))
         positional = [values[name].data for name in names]
         named = {name: values[name].data for name in kwargs}
-        try:
-            if self._signature is not None:
-                self._signature.bind(*positional, **named)
-        except TypeError as error:  # a mistake of the program; what the function raises is the policy's
-            raise GraphError(
-                f"{path}: the function takes {self._signature}, and the call does not fit: {error}"
-            ) from None
         trace.live += 1
         if self.effects == "none":
             data = await self._run(path, positional, named)
@@ -213,21 +277,36 @@ class Function:
     async def _run(self, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run it, turning what it raises into a failure of the policy."""
         try:
+            if self.timeout_s is None:
+                result = self.function(*args, **kwargs)
+                return await result if hasattr(result, "__await__") else result
             async with asyncio.timeout(self.timeout_s):
-                if self.timeout_s is None or self.is_async:
-                    result = self.function(*args, **kwargs)
-                else:
-                    result = await in_thread(self.function, *args, **kwargs)
-                return await result if inspect.isawaitable(result) else result
+                call = self.function if self.is_async else partial(in_thread, self.function)
+                result = await call(*args, **kwargs)
+                return await result if hasattr(result, "__await__") else result
+        except NodeFailedError:
+            raise
         except TimeoutError as error:
             limit = "" if self.timeout_s is None else f" (limit {self.timeout_s} s)"
             raise NodeFailedError(Failure(path, f"it ran out of time{limit}", "policy")) from error
-        except NodeFailedError:
-            raise
         except PolicyFaultError as error:
             raise NodeFailedError(Failure(path, str(error), "policy")) from error
         except Exception as error:
-            raise NodeFailedError(Failure(path, _own_frames(error), "policy")) from error
+            if isinstance(error, TypeError) and (misfit := self._misfit(args, kwargs)):
+                raise GraphError(f"{path}: {misfit}") from None
+            raise NodeFailedError(Failure(path, own_frames(error), "policy")) from error
+
+    def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Say why inputs do not fit the function: a mistake of the program, while what it raises is the policy's."""
+        try:
+            signature = inspect.signature(self.function)
+        except ValueError:  # some functions written in C have none
+            return ""
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            return f"the function takes {signature}, and the call does not fit: {error}"
+        return ""
 
 
 Node = LLM | Function
@@ -263,7 +342,7 @@ def as_values(trace: Trace, path: str, inputs: Mapping[str, Any]) -> dict[str, V
 
 def constant(trace: Trace, name: str, data: Any) -> Value:
     """Return a Value without a producer; a coroutine is refused, since its ``await`` was forgotten."""
-    if inspect.isawaitable(data):
+    if hasattr(data, "__await__"):
         if inspect.iscoroutine(data):
             data.close()
         raise GraphError(f"the input {name!r} is a coroutine: write 'await' before the node call that makes it")
@@ -283,12 +362,6 @@ def text_of(text: str | Prompt) -> str:
     return text.text if isinstance(text, Prompt) else text
 
 
-def _finish(call: Call, completion: Completion, trace: Trace, *, key: str) -> Value:
-    call.completion = completion
-    call.output = Value(completion.text, key=key, name=call.path, trace=trace, call=call)
-    return call.output
-
-
 def _history_ids(history: Value | None, model: Model) -> tuple[int, ...]:
     """Return the tokens of the conversation so far, where this model sampled them in this very conversation."""
     if history is None or history.call is None or history.call.completion is None:
@@ -297,14 +370,3 @@ def _history_ids(history: Value | None, model: Model) -> tuple[int, ...]:
     if history.call.refined or not isinstance(node, LLM) or node.model is not model:
         return ()  # a refinement was sampled in another context; another model has other tokens
     return history.call.completion.prompt_ids + history.call.completion.output_ids
-
-
-def _own_frames(error: Exception) -> str:
-    """Format an exception without the frames of this library."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).parent != Path(__file__).parent
-    ]
-    lines = [f"  line {frame.lineno} of {frame.name}: {frame.line}" for frame in frames[-5:]]
-    return "\n".join([f"it raised {type(error).__name__}: {error}", *lines])

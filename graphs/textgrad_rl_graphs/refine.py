@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
-from textgrad_rl_graphs.backward import starts
+from textgrad_rl_graphs.conversation import shown_in, transcript
 from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError, ParseError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.gradient import Gradients
@@ -26,7 +26,8 @@ from textgrad_rl_graphs.node import LLM
 from textgrad_rl_graphs.roles import RefineRole, consult
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Call, Failure, Replay, Trace, producers_of
-from textgrad_rl_graphs.types import Completion
+from textgrad_rl_graphs.types import Completion, Message
+from textgrad_rl_graphs.walk import starts
 
 
 @final
@@ -170,16 +171,17 @@ async def _attempt(trace: Trace, call: Call, critique: str, plan: Refine, retrie
     """Ask for one refinement and run the graph with it."""
     node = call.node
     assert isinstance(node, LLM)
-    assert call.output is not None
     model, role = plan.model or node.model, RefineRole()
+    said = _question_of(call)
+    question = said[-1].content if len(said) == 1 else transcript(said)
     messages = role.render(
-        model.dialect, question=call.messages[-1].content, response=call.output.text, critique=critique
+        model.dialect, question=question, response=call.text, critique=critique, images=shown_in(said)
     )
     try:
         consultation = await consult(
             model, "refine", messages, lambda text: role.parse(model.dialect, text),
             seed_for=lambda attempt: trace.seed_for(call.key, "refine", attempt),
-            sampling=node.sampling, retries=retries,
+            sampling=node.sampling, retries=retries, schema=node.schema,
         )  # fmt: skip
     except (ModelError, ParseError) as error:
         return Refinement(trace, call, critique, failure=Failure(call.path, str(error)))
@@ -194,6 +196,12 @@ async def _attempt(trace: Trace, call: Call, critique: str, plan: Refine, retrie
         reason = "the re-run did not reach the refined call: a prompt changed since, or forward decides at random"
         return Refinement(trace, call, critique, completion, failure=Failure(call.path, reason))
     return Refinement(trace, call, critique, completion, rerun)
+
+
+def _question_of(call: Call) -> tuple[Message, ...]:
+    """Return what a call was asked: its last message, or the whole conversation where it went on from one."""
+    goes_on = "history" in call.inputs or "messages" in call.inputs
+    return tuple(m for m in call.messages if m.role != "system") if goes_on else call.messages[-1:]
 
 
 def _draw(item: Refinement) -> str:

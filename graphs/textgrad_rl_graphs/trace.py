@@ -17,7 +17,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from textgrad_rl_graphs.hashing import derive_seed, digest
+from textgrad_rl_graphs.hashing import digest, digest_text, seed_of
 from textgrad_rl_graphs.types import Completion, Example, Message, Usage
 from textgrad_rl_graphs.value import Value
 
@@ -56,6 +56,13 @@ class Call:
     completion: Completion | None = None
     refined: bool = False
 
+    @property
+    def text(self) -> str:
+        """What came out, also where it could not be used; empty while it runs or when nothing did."""
+        if self.output is not None:
+            return self.output.text
+        return "" if self.completion is None else self.completion.text
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -86,7 +93,7 @@ class Replay:
 
 
 @final
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Trace:
     """The record of one run of a graph on one example.
 
@@ -118,7 +125,12 @@ class Trace:
     replayed: int = 0
     live: int = 0
     diverged: tuple[str, ...] = ()
+    _root: str = ""
     _seen: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Show which run it is and how long; all its calls would be a page per call."""
+        return f"Trace({self.id!r}, calls={len(self.calls)}, output={self.output!r}, failure={self.failure!r})"
 
     @property
     def example_id(self) -> str:
@@ -147,11 +159,12 @@ class Trace:
     def open_call(self, node: Node, path: str, inputs: Mapping[str, Value], prompt_version: str) -> Call:
         """Register a call under its key; before the node first waits: then the order of equals is the program's."""
         task, (owner, branch) = _current_task(), _BRANCH.get()
-        base = digest(path, *(f"{name}={value.key}" for name, value in inputs.items()),
-                      "" if self.versionless else prompt_version, branch)  # fmt: skip
-        occurrence = self._seen.get(base, 0)
-        self._seen[base] = occurrence + 1
-        call = Call(digest(base, occurrence), path, node, inputs, prompt_version, occurrence)
+        read = [f"{name}={value.key}" for name, value in inputs.items()]
+        # The unit separator stands in no path and no input's name.
+        key = digest_text("\x1f".join(["" if self.versionless else prompt_version, branch, path, *read]))
+        occurrence = self._seen.get(key, 0)
+        self._seen[key] = occurrence + 1
+        call = Call(digest(key, occurrence) if occurrence else key, path, node, inputs, prompt_version, occurrence)
         self.calls[call.key] = call
         if task is not owner:
             _BRANCH.set((task, call.key))
@@ -159,7 +172,9 @@ class Trace:
 
     def seed_for(self, call_key: str, role: str, attempt: int = 0) -> int:
         """Return ``hash(run seed, step, example, sample, call key, role, attempt)``."""
-        return derive_seed(self.seed, self.step, self.example_id, self.sample, call_key, role, attempt)
+        if not self._root:
+            self._root = digest("seed", self.seed, self.step, self.example_id, self.sample)
+        return seed_of(digest_text(f"{self._root}/{call_key}/{role}/{attempt}"))
 
     def ordered(self) -> list[Call]:
         """Return the calls in dataflow order, ties broken by path and key, so the same run gives the same list."""

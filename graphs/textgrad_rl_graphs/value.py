@@ -27,10 +27,12 @@ class Value:
 
     __slots__ = ("call", "data", "key", "name", "text", "trace")
 
-    def __init__(self, data: Any, *, key: str, name: str, trace: Trace, call: Call | None = None) -> None:
-        """Made by nodes and graphs, not by users."""
+    def __init__(
+        self, data: Any, *, key: str, name: str, trace: Trace, call: Call | None = None, text: str | None = None
+    ) -> None:
+        """Made by nodes and graphs, not by users; ``text`` is ``str(data)`` unless it is given."""
         self.data = data
-        self.text = data if isinstance(data, str) else str(data)
+        self.text = str(data) if text is None else text
         self.key = key
         self.name = name
         self.trace = trace

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted import ScriptedModel, echo, last, random_latency
-from textgrad_rl_graphs.backward import abackward, backward, starts
+from textgrad_rl_graphs.backward import abackward, backward
 from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.graph import Graph, join
@@ -17,6 +17,7 @@ from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.trace import Call, Trace
 from textgrad_rl_graphs.types import Request
 from textgrad_rl_graphs.value import Value
+from textgrad_rl_graphs.walk import starts
 
 WRONG = Feedback(score=0.0, correct=False, critique="The result is off.")
 
@@ -247,6 +248,18 @@ class Ruled(Graph):
         return await self.tool(first=await self.left(q=question), second=await self.right(q=question))
 
 
+def test_a_rule_that_raises_fails_its_call_alone() -> None:
+    def rule(call: Call, critique: str) -> dict[str, str]:
+        raise KeyError("no such road")
+
+    traces = Ruled(rule).run_many([{"question": "1"}, {"question": "2"}])
+    gradients = backward(traces, [WRONG, WRONG], model=ScriptedModel(advise))
+    assert len(gradients.failed) == 2
+    assert "KeyError" in gradients.failed[0].failure.reason
+    assert "no such road" in gradients.failed[0].failure.reason
+    assert gradients.prompts == {}
+
+
 def test_a_callable_decides_what_reaches_which_input() -> None:
     seen: list[tuple[str, str]] = []
 
@@ -263,7 +276,7 @@ def test_a_callable_decides_what_reaches_which_input() -> None:
 
 
 def test_a_rule_that_names_no_input_is_an_error_of_the_program() -> None:
-    with pytest.raises(GraphError, match=r"tool names 'input third'; its inputs: first, second"):
+    with pytest.raises(GraphError, match=r"tool names 'third'; its inputs: first, second"):
         backward([Ruled(lambda call, critique: {"third": "x"}).run({"question": "q"})], [WRONG])
 
 
@@ -474,9 +487,28 @@ def test_traces_and_feedback_come_in_pairs() -> None:
         backward([Diamond().run({"question": "q"})] * 2, [WRONG])
 
 
+def test_runs_that_cannot_be_told_apart_are_refused() -> None:
+    traces = [Diamond().run({"question": "q"}), Diamond().run({"question": "q"})]
+    with pytest.raises(GraphError, match=rf"the run {traces[0].id} \(step/example/sample\) twice.*sample="):
+        backward(traces, [WRONG] * 2, model=ScriptedModel(advise))
+
+
+def test_many_branches_are_asked_at_once() -> None:
+    class Fan(Graph):
+        def __init__(self) -> None:
+            self.plan = trained("plan")
+
+        async def forward(self, question: Value) -> Value:
+            return join(*await asyncio.gather(*(self.plan(question=question) for _ in range(200))))
+
+    model = ScriptedModel(advise, latency=lambda _: 0.01)
+    gradients = backward([Fan().run({"question": "q"})], [WRONG], model=model)
+    assert model.peak == len(model.log) == len(gradients.prompts["plan.system"].notes) == 200
+
+
 def test_after_an_error_nothing_more_is_asked() -> None:
     def rule(call: Call, critique: str) -> Mapping[str, str]:
-        raise ZeroDivisionError("the rule broke")
+        return {"no input": "x"}
 
     class RuleAndModel(Graph):
         def __init__(self) -> None:
@@ -490,7 +522,7 @@ def test_after_an_error_nothing_more_is_asked() -> None:
     async def main() -> int:
         model = ScriptedModel(advise, latency=lambda _: 0.005)
         trace: Trace = await RuleAndModel().arun({"question": "q"})
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(GraphError, match="names 'no input'"):
             await abackward([trace], [WRONG], model=model)
         await asyncio.sleep(0.03)
         return len(model.log)

@@ -91,6 +91,16 @@ def test_what_is_merged_again_counts_once_and_the_later_one_wins(a: Gradients, b
     assert set(merged.edges) == {*a.edges, *b.edges}
 
 
+@given(results, results, results)
+def test_adding_is_commutative_associative_and_counts_what_both_say_once(
+    a: Gradients, b: Gradients, c: Gradients
+) -> None:
+    assert (a + b).edges == (b + a).edges
+    assert ((a + b) + c).edges == (a + (b + c)).edges
+    assert (a + a).edges == a.edges
+    assert all((a + b).edges[key] == gradient + b.edges.get(key, TextGradient()) for key, gradient in a.edges.items())
+
+
 @given(results, results)
 def test_a_failure_is_dropped_exactly_when_its_call_is_settled(a: Gradients, b: Gradients) -> None:
     settled = {(item.trace_id, item.call_key) for item in (*a.edges, *b.edges)}

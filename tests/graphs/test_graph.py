@@ -144,6 +144,22 @@ async def test_branches_beside_a_failed_one_ask_nothing_more() -> None:
     assert len((await graph.arun({"number": 1})).calls) == 7
 
 
+def test_a_value_of_another_run_is_no_output() -> None:
+    class Keeps(Graph):
+        kept: Value | None = None
+
+        async def forward(self, question: Value) -> Value:
+            self.kept = self.kept or question
+            return self.kept
+
+    graph = Keeps()
+    assert graph.run({"question": "q"}).output is not None
+    with pytest.raises(
+        GraphError, match=r"Keeps\.forward returned a Value of another run \(.*\), Value\(question='q'\)"
+    ):
+        graph.run({"question": "q"})
+
+
 class Joining(Graph):
     def __init__(self) -> None:
         self.up = Function(str.upper, effects="none")

@@ -136,6 +136,21 @@ def test_inputs_that_do_not_fit_the_template_are_errors_of_the_program() -> None
         graph.run({"text": "q"})
 
 
+def test_missing_and_unknown_inputs_are_named_with_what_there_is() -> None:
+    class Two(Graph):
+        def __init__(self, **inputs: Any) -> None:
+            self.inputs = inputs
+            self.solve = LLM(ScriptedModel(echo), template="{question} {plan}")
+
+        async def forward(self, question: Value) -> Value:
+            return await self.solve(question=question, **self.inputs)
+
+    with pytest.raises(TemplateError, match=r"solve: the template names \{plan\}.*Given: question, hint\. Pass plan="):
+        Two(hint="h").run({"question": "q"})
+    with pytest.raises(TemplateError, match=r"solve: the call gives 'hint'.*The template names: question, plan"):
+        Two(plan="p", hint="h").run({"question": "q"})
+
+
 def test_a_failed_model_fails_the_run_not_the_program() -> None:
     graph = One(LLM(ScriptedModel(lambda _: ModelError("the server is gone"), name="far"), template="{question}"))
     trace = graph.run({"question": "q"})
@@ -203,6 +218,24 @@ def test_a_policy_fault_is_told_in_its_own_words() -> None:
     trace = run(tool)
     assert trace.failure is not None
     assert (trace.failure.reason, trace.failure.kind) == ("no \\boxed{} in the answer", "policy")
+
+
+def test_a_timed_out_run_can_be_cancelled_and_the_loop_goes_on() -> None:
+    release = threading.Event()
+
+    async def main() -> None:
+        blocked = One(Function(lambda x: release.wait(30), timeout_s=30))
+        waiting = One(Function(_sleeps))  # without a limit; an async function can be cancelled all the same
+        for graph in (blocked, waiting):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(graph.arun({"x": 1}), 0.05)
+
+    start = time.monotonic()
+    try:
+        asyncio.run(main())
+    finally:
+        release.set()
+    assert time.monotonic() - start < 10
 
 
 async def _sleeps(x: int) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
+from textgrad_rl_graphs.conversation import shown_in, system_message, transcript
 from textgrad_rl_graphs.errors import ParseError
 from textgrad_rl_graphs.roles.json_answer import json_object, shorten
 from textgrad_rl_graphs.types import Dialect, Message
@@ -24,8 +24,7 @@ _TELL = re.compile(r"^\s*tell the [\w ]+?:\s*\S", re.IGNORECASE)
 _KEEP = re.compile(r"^\s*keep the prompt\.?\s*$", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Something a response depended on.
 
     Attributes:
@@ -59,7 +58,7 @@ class BackwardRole:
         critique: str,
         describe: str = "",
     ) -> tuple[Message, ...]:
-        """Return the messages.
+        """Return the messages; what the node showed is shown again, where the model speaks ``"json"``.
 
         Args:
             dialect: how the backward model wants to be spoken to.
@@ -73,17 +72,14 @@ class BackwardRole:
             prompt = next((cause.text for cause in causes if cause.is_prompt), "")
             user = f"Prompt: {prompt}\nCritique: {one_line(critique)}"
             return (Message("system", "Give feedback on the prompt."), Message("user", user))
-        sent = "\n".join(f"<{message.role}>\n{message.content}\n</{message.role}>" for message in messages)
-        listed = "\n".join(
-            f'<cause name="{cause.name}"{f" role={cause.describe!r}" * bool(cause.describe)}>\n{cause.text}\n</cause>'
-            for cause in causes
-        )
+        sent = transcript(messages)
+        listed = "\n".join([_listed(cause) for cause in causes])
         role = f"The call's role in the program: {describe}\n" if describe else ""
         user = (
             f"{role}<sent>\n{sent}\n</sent>\n<response>\n{response}\n</response>\n"
             f"<critique>\n{critique}\n</critique>\nCauses to give feedback on:\n{listed}"
         )
-        return (Message("system", _SYSTEM), Message("user", user))
+        return (*system_message(_SYSTEM), Message("user", user, shown_in(messages)))
 
     def parse(self, dialect: Dialect, text: str, *, causes: Sequence[Cause], critique: str) -> Mapping[str, str]:
         """Return feedback by cause; causes that should stay as they are are left out.
@@ -104,13 +100,18 @@ class BackwardRole:
                 raise ParseError(f"expected 'Tell the ...: ...' or 'Keep the prompt.', got {shorten(text)!r}")
             return {prompt: text.strip(), **feedback}
         answer = json_object(text)
-        names = [cause.name for cause in causes]
-        known = {name: answer[name] for name in names if name in answer}
+        known = {cause.name: answer[cause.name] for cause in causes if cause.name in answer}
         if not known:
-            raise ParseError(f"the answer names none of the causes {names}: {shorten(text)!r}")
-        if bad := [name for name, value in known.items() if not isinstance(value, str | None)]:
-            raise ParseError(f"the feedback on {bad[0]!r} is {known[bad[0]]!r}, not text")
-        return {name: value.strip() for name, value in known.items() if value and value.strip()}
+            raise ParseError(f"the answer names none of the causes {[c.name for c in causes]}: {shorten(text)!r}")
+        for name, value in known.items():
+            if value is not None and not isinstance(value, str):
+                raise ParseError(f"the feedback on {name!r} is {value!r}, not text")
+        return {name: stripped for name, value in known.items() if value and (stripped := value.strip())}
+
+
+def _listed(cause: Cause) -> str:
+    role = f" role={cause.describe!r}" if cause.describe else ""
+    return f'<cause name="{cause.name}"{role}>\n{cause.text}\n</cause>'
 
 
 def one_line(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import reduce
+from operator import add
+from typing import Any, Generic, TypeVar
 
 from textgrad_rl_graphs.errors import ParseError
 from textgrad_rl_graphs.model import Model
@@ -33,6 +35,7 @@ async def consult(
     seed_for: Callable[[int], int],
     sampling: Sampling,
     retries: int = 2,
+    schema: Mapping[str, Any] | None = None,
 ) -> Consultation[T]:
     """Ask until ``parse`` succeeds, each attempt with a seed of its own.
 
@@ -44,19 +47,20 @@ async def consult(
         seed_for: attempt number -> seed.
         sampling: how answers are drawn.
         retries: further attempts after an unreadable answer.
+        schema: the JSON schema that answers have to follow, None for free text.
 
     Raises:
         ParseError: when no attempt could be read; names the last answer.
         ModelError: from the model, at once.
     """
-    usage = Usage()
+    spent: list[Usage] = []
     problem = ""
     for attempt in range(retries + 1):
-        request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role)
+        request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role, schema=schema)
         completion = await ask(model, request)
-        usage += completion.usage
+        spent.append(completion.usage)
         try:
-            return Consultation(parse(completion.text), completion, usage, attempt + 1)
+            return Consultation(parse(completion.text), completion, reduce(add, spent), attempt + 1)
         except ParseError as error:
             problem = str(error)
     raise ParseError(f"{model.name} gave no readable {role} answer in {retries + 1} attempts: {problem}")
