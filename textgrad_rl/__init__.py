@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from textgrad_rl import critics, graphs, tasks
     from textgrad_rl.graphs import (
         LLM,
+        Budget,
+        BudgetError,
         Call,
         Case,
         Completion,
@@ -49,8 +51,11 @@ if TYPE_CHECKING:
         abackward,
         arefine,
         backward,
+        cached,
         join,
+        record,
         refine,
+        replay,
     )
     from textgrad_rl.methods.advantages import advantages
     from textgrad_rl.methods.critique_grpo import CritiqueGRPO
@@ -58,11 +63,12 @@ if TYPE_CHECKING:
     from textgrad_rl.methods.presets import preset
     from textgrad_rl.models import FunctionModel, load_model
     from textgrad_rl.policies import load_policy
+    from textgrad_rl.serving import Agent, serve
     from textgrad_rl.tasks.task import Task
     from textgrad_rl.text.gate import Gate
     from textgrad_rl.text.textual_gradient_descent import TextualGradientDescent
-    from textgrad_rl.trainer.budget import Budget
     from textgrad_rl.trainer.diagnosis import TrainingWarning
+    from textgrad_rl.trainer.estimate import Estimate, estimate
     from textgrad_rl.trainer.evaluation import Evaluation
     from textgrad_rl.trainer.progress import Progress
     from textgrad_rl.trainer.report import Report, StepReport
@@ -70,7 +76,9 @@ if TYPE_CHECKING:
 
 # Where each public name lives. A name that is a module of this package stands for itself.
 _HOME = {
-    "Budget": "trainer.budget",
+    "Agent": "serving",
+    "Budget": "graphs",
+    "BudgetError": "graphs",
     "Call": "graphs",
     "Case": "graphs",
     "Completion": "graphs",
@@ -78,6 +86,7 @@ _HOME = {
     "Critic": "graphs",
     "CritiqueGRPO": "methods.critique_grpo",
     "DataError": "graphs",
+    "Estimate": "trainer.estimate",
     "Evaluation": "trainer.evaluation",
     "Example": "graphs",
     "Failure": "graphs",
@@ -121,18 +130,25 @@ _HOME = {
     "advantages": "methods.advantages",
     "arefine": "graphs",
     "backward": "graphs",
+    "cached": "graphs",
     "critics": "",
+    "estimate": "trainer.estimate",
     "graphs": "",
     "join": "graphs",
     "load_model": "models",
     "load_policy": "policies",
     "preset": "methods.presets",
+    "record": "graphs",
     "refine": "graphs",
+    "replay": "graphs",
+    "serve": "serving",
     "tasks": "",
 }
 
 __all__ = [
+    "Agent",
     "Budget",
+    "BudgetError",
     "Call",
     "Case",
     "Completion",
@@ -140,6 +156,7 @@ __all__ = [
     "Critic",
     "CritiqueGRPO",
     "DataError",
+    "Estimate",
     "Evaluation",
     "Example",
     "Failure",
@@ -183,13 +200,18 @@ __all__ = [
     "advantages",
     "arefine",
     "backward",
+    "cached",
     "critics",
+    "estimate",
     "graphs",
     "join",
     "load_model",
     "load_policy",
     "preset",
+    "record",
     "refine",
+    "replay",
+    "serve",
     "tasks",
 ]
 
