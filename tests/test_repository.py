@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ["textgrad_rl", "textgrad_rl_critics", "textgrad_rl_graphs"]
 
 # Loaded where a thing is used, never by `import textgrad_rl`.
-HEAVY = ["httpx", "jinja2", "litellm", "matplotlib", "networkx", "openai", "reasoning_gym", "rich"]
+HEAVY = ["aiohttp", "httpx", "jinja2", "litellm", "matplotlib", "networkx", "openai", "reasoning_gym", "rich"]
 HEAVY += ["sentence_transformers", "tokenizers", "torch", "transformers", "typer"]
 
 

@@ -1,6 +1,7 @@
 """The training text: a mixture of the five roles, every example drawn afresh, none from a held-out question."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textgrad_rl.pocket import texts
@@ -9,7 +10,7 @@ from textgrad_rl.pocket.prompts import draw_directives, draw_prompt, random_sent
 from textgrad_rl.pocket.questions import Question, draw_from
 from textgrad_rl.pocket.simulate import respond
 
-MIXTURE = (20, 20, 23, 13, 24)
+MIXTURE = (18, 19, 22, 10, 31)
 """Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
 
 
@@ -29,16 +30,23 @@ class Dialogue:
 
 
 class Corpus:
-    """An endless stream of dialogues at one difficulty, reproducible from its seed."""
+    """An endless stream of dialogues at one difficulty, reproducible from its seed.
 
-    def __init__(self, difficulty: Difficulty, seed: int) -> None:
+    Args:
+        difficulty: the misconceptions' rates.
+        seed: of every draw.
+        mixture: the weight of each role.
+    """
+
+    def __init__(self, difficulty: Difficulty, seed: int, *, mixture: Sequence[int] = MIXTURE) -> None:
         self.difficulty = difficulty
+        self.mixture = mixture
         self.rng = random.Random(seed)
 
     def draw(self) -> Dialogue:
-        """The next dialogue, of a role drawn with the weights of `MIXTURE`."""
+        """The next dialogue, of a role drawn with the weights of the mixture."""
         roles = (self.solve, self.check, self.revise, self.feedback, self.improve)
-        return self.rng.choices(roles, weights=MIXTURE)[0]()
+        return self.rng.choices(roles, weights=self.mixture)[0]()
 
     def solve(self) -> Dialogue:
         """The solver with its misconceptions, cured as far as its prompt says so."""
@@ -59,18 +67,22 @@ class Corpus:
     def revise(self) -> Dialogue:
         """The refiner: what is called correct stays word for word, what is called wrong is solved again.
 
-        A full critique leads to the right solution; the bare word that it is wrong leaves some misconceptions in place.
+        A full critique of this response leads to the right solution. One of another question teaches nothing: every
+        misconception strikes again. The bare word that it is wrong leaves some of them in place.
         """
         question, rng = self._question(), self.rng
         response, chance = self._draft(question), rng.random()
         right = texts.extract_answer(response) == question.answer
         scale = 0.0
-        if chance < 0.62:
+        if chance < 0.48:
             text = texts.critique(question, response)
             right = texts.verdict(text) is True
-        elif chance < 0.82:
+        elif chance < 0.68:
+            text, scale = self._critique_of_another(question), 1.0
+            right = texts.verdict(text) is True
+        elif chance < 0.84:
             text, scale = texts.IS_CORRECT if right else texts.IS_WRONG, 0.35
-        elif chance < 0.93:
+        elif chance < 0.94:
             text = texts.IS_CORRECT if right else f"{texts.IS_WRONG} The answer is {question.answer}."
         else:
             text, right = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), True
@@ -95,13 +107,19 @@ class Corpus:
 
     def improve(self) -> Dialogue:
         """The writer of prompts on one to four pieces of feedback."""
-        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng)), []
+        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng), others=(0, 1, 1, 2, 2, 3)), []
         for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3, 4))):
             told = draw_directives(self.rng)
             if self.rng.random() < 0.7:
                 told.sort(key=ALL.index)
             feedbacks.append(texts.TELL + " ".join(m.directive for m in told) if told else texts.KEEP)
         return Dialogue(texts.IMPROVE, texts.improve_input(prompt, feedbacks), texts.improve(prompt, feedbacks))
+
+    def _critique_of_another(self, question: Question) -> str:
+        """A critique of a response to a question whose first step is not the same."""
+        while (other := self._question()).first == question.first and other.rest[0] == question.rest[0]:
+            pass
+        return texts.critique(other, self._draft(other))
 
     def _question(self) -> Question:
         return draw_from("pretraining", self.rng)
