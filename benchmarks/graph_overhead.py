@@ -181,10 +181,13 @@ def run_peer(python: str, quick: bool) -> dict[str, Any]:
     """Measure TextGrad in another process; it opens a log file where it runs."""
     script = Path(__file__).with_name("_textgrad_overhead.py").resolve()
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [python, str(script), "100", "20" if quick else "100", "2000"],
-            cwd=folder, capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [python, str(script), "100", "20" if quick else "100", "2000"],
+                cwd=folder, capture_output=True, text=True, timeout=600, check=False,
+            )  # fmt: skip
+        except OSError as error:
+            return {"error": str(error)}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no output"])[-1]}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

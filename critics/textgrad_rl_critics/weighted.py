@@ -52,7 +52,7 @@ class WeightedSum(Critic):
         return [self._sum(row) for row in zip(*columns, strict=True)]
 
     def _sum(self, row: Sequence[Feedback]) -> Feedback:
-        usage = sum((feedback.usage for feedback in row), Usage())
+        usage = Usage.sum([feedback.usage for feedback in row])
         components = self._components(row)
         if (fault := first_fault(row, self.lowest)) is not None:
             return replace(fault, components=components, usage=usage)

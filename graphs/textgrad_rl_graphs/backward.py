@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
-from functools import reduce
-from operator import add
 
 from textgrad_rl_graphs.errors import GraphError
 from textgrad_rl_graphs.feedback import Feedback
@@ -77,9 +75,11 @@ async def abackward(
                 walk.start(group)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    edges = {edge: gradient for walk in walks for edge, gradient in walk.edges.items()}
+    edges: dict[Edge, TextGradient] = {}
+    for walk in walks:
+        edges.update(walk.edges)
     failed = tuple(item for walk in walks for item in walk.failed)
-    usage = reduce(add, [item for walk in walks for item in walk.spent], Usage())
+    usage = Usage.sum([item for walk in walks for item in walk.spent])
     return done | Gradients(edges, by_trace, failed, usage)
 
 

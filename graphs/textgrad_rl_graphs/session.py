@@ -72,7 +72,7 @@ class Session:
 
     def total(self, *, without: tuple[str, ...] = ()) -> Usage:
         """Return the usage of all phases but those named."""
-        return sum((usage for name, usage in self.usage.items() if name not in without), Usage())
+        return Usage.sum([usage for name, usage in self.usage.items() if name not in without])
 
     @property
     def refused(self) -> str:

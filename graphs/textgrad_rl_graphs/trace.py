@@ -154,7 +154,7 @@ class Trace:
     @property
     def usage(self) -> Usage:
         """The sum over its LLM calls."""
-        return sum((call.completion.usage for call in self.calls.values() if call.completion), Usage())
+        return Usage.sum([call.completion.usage for call in self.calls.values() if call.completion])
 
     def open_call(self, node: Node, path: str, inputs: Mapping[str, Value], prompt_version: str) -> Call:
         """Register a call under its key; before the node first waits: then the order of equals is the program's."""

@@ -66,7 +66,7 @@ async def aevaluate(
     if not examples:
         raise DataError("there are no examples to evaluate on")
     traces, feedback = await judged_runs(graph, examples, metric, samples=samples, seed=seed, step=step)
-    usage = sum((trace.usage for trace in traces), Usage())
+    usage = Usage.sum([trace.usage for trace in traces])
     return summarize(examples, traces, feedback, usage)
 
 

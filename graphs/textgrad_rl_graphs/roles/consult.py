@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from textgrad_rl_graphs.errors import ParseError
 from textgrad_rl_graphs.model import Model
@@ -16,8 +13,7 @@ from textgrad_rl_graphs.types import Completion, Message, Request, Role, Samplin
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Consultation(Generic[T]):
+class Consultation(NamedTuple, Generic[T]):
     """A parsed answer, the completion it came from, and what all attempts cost."""
 
     result: T
@@ -53,14 +49,13 @@ async def consult(
         ParseError: when no attempt could be read; names the last answer.
         ModelError: from the model, at once.
     """
-    spent: list[Usage] = []
-    problem = ""
+    usage, problem = Usage(), ""
     for attempt in range(retries + 1):
         request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role, schema=schema)
         completion = await ask(model, request)
-        spent.append(completion.usage)
+        usage = usage + completion.usage if attempt else completion.usage
         try:
-            return Consultation(parse(completion.text), completion, reduce(add, spent), attempt + 1)
+            return Consultation(parse(completion.text), completion, usage, attempt + 1)
         except ParseError as error:
             problem = str(error)
     raise ParseError(f"{model.name} gave no readable {role} answer in {retries + 1} attempts: {problem}")

@@ -28,6 +28,8 @@ def json_object(text: str) -> dict[str, Any]:
     while match is not None and failed < _MAX_FAILED_STARTS:  # each may read the whole text
         try:
             found, end = _DECODER.raw_decode(text, match.start())
+            if end == len(text):
+                return found
         except (json.JSONDecodeError, RecursionError):
             end = match.start() + 1
             failed += 1
