@@ -14,6 +14,10 @@ MIXTURE = (18, 19, 22, 10, 31)
 """Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
 
 
+ANOTHER = 0.2
+"""Of all refinements: those on a critique of another question; 0.68 have a full critique."""
+
+
 @dataclass(frozen=True)
 class Dialogue:
     """One training example; an empty `system` means no system message. Only `assistant` is learned."""
@@ -36,11 +40,15 @@ class Corpus:
         difficulty: the misconceptions' rates.
         seed: of every draw.
         mixture: the weight of each role.
+        another: share of refinements whose critique is that of another question.
     """
 
-    def __init__(self, difficulty: Difficulty, seed: int, *, mixture: Sequence[int] = MIXTURE) -> None:
+    def __init__(
+        self, difficulty: Difficulty, seed: int, *, mixture: Sequence[int] = MIXTURE, another: float = ANOTHER
+    ) -> None:
         self.difficulty = difficulty
         self.mixture = mixture
+        self.another = another
         self.rng = random.Random(seed)
 
     def draw(self) -> Dialogue:
@@ -74,7 +82,7 @@ class Corpus:
         response, chance = self._draft(question), rng.random()
         right = texts.extract_answer(response) == question.answer
         scale = 0.0
-        if chance < 0.48:
+        if chance < 0.68 - self.another:
             text = texts.critique(question, response)
             right = texts.verdict(text) is True
         elif chance < 0.68:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from textgrad_rl.pocket.batches import IGNORED, Batch, batches
-from textgrad_rl.pocket.corpus import MIXTURE, Corpus
+from textgrad_rl.pocket.corpus import ANOTHER, MIXTURE, Corpus
 from textgrad_rl.pocket.misconceptions import DIFFICULTIES
 from textgrad_rl.pocket.muon import Muon
 from textgrad_rl.pocket.prompts import random_sentence
@@ -47,6 +47,7 @@ class Settings:
     decay: float = 0.5
     processes: int = 2
     mixture: tuple[int, ...] = MIXTURE
+    another: float = ANOTHER
 
 
 def learning_rate(step: int, settings: Settings) -> float:
@@ -148,7 +149,7 @@ def run(rank: int, settings: Settings, out: Path, start_from: Path | None, rende
     )
     loss = DistributedDataParallel(CompletionLoss(model))
     seed = (settings.seed + 1) * 1000 + rank
-    corpus = Corpus(DIFFICULTIES[settings.difficulty], seed, mixture=settings.mixture)
+    corpus = Corpus(DIFFICULTIES[settings.difficulty], seed, mixture=settings.mixture, another=settings.another)
     source = batches(corpus, tokenizer, rows=settings.rows, seed=settings.seed)
     updates = optimizers(model, settings)
     start, mean, tokens = time.monotonic(), 0.0, 0
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="factor on both learning rates")
     parser.add_argument("--decay", type=float, default=Settings.decay)
     parser.add_argument("--mixture", type=weights, default=MIXTURE, help="weight of each role, e.g. 18,19,22,10,31")
+    parser.add_argument("--another", type=float, default=ANOTHER, help="share of critiques of another question")
     parser.add_argument("--processes", type=int, default=min(Settings.processes, os.cpu_count() or 1))
     arguments = vars(parser.parse_args())
     out: Path = arguments.pop("out")
