@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from textgrad_rl.pocket import texts
-from textgrad_rl.pocket.corpus import ANOTHER, MIXTURE
 from textgrad_rl.pocket.measure import IRRELEVANT, Figure, measure
 from textgrad_rl.pocket.misconceptions import ALL, DIFFICULTIES
 from textgrad_rl.pocket.questions import Question, held_out
@@ -77,10 +76,6 @@ def stage_lines(training: Mapping[str, Any]) -> str:
         options = f"--difficulty {stage['difficulty']} --seed {stage['seed']} --steps {stage['steps']}"
         if number > 1:
             options += f" --rate {stage['muon'] / Settings.muon:g} --decay {stage['decay']:g} --start run{number - 1}"
-        if (mixture := tuple(stage.get("mixture", MIXTURE))) != MIXTURE:
-            options += f" --mixture {','.join(map(str, mixture))}"
-        if (another := stage.get("another", ANOTHER)) != ANOTHER:
-            options += f" --another {another:g}"
         lines.append(
             f"{number}. {stage['steps']} steps, {stage['tokens'] / 1e6:.1f} M tokens, {stage['minutes']:.0f} minutes:\n"
             f"   `python -m textgrad_rl.pocket.train {options} --out run{number}`"

@@ -1,7 +1,6 @@
 """The training text: a mixture of the five roles, every example drawn afresh, none from a held-out question."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textgrad_rl.pocket import texts
@@ -10,12 +9,8 @@ from textgrad_rl.pocket.prompts import draw_directives, draw_prompt, random_sent
 from textgrad_rl.pocket.questions import Question, draw_from
 from textgrad_rl.pocket.simulate import respond
 
-MIXTURE = (18, 19, 22, 10, 31)
+MIXTURE = (20, 20, 23, 13, 24)
 """Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
-
-
-ANOTHER = 0.2
-"""Of all refinements: those on a critique of another question; 0.68 have a full critique."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +29,16 @@ class Dialogue:
 
 
 class Corpus:
-    """An endless stream of dialogues at one difficulty, reproducible from its seed.
+    """An endless stream of dialogues at one difficulty, reproducible from its seed."""
 
-    Args:
-        difficulty: the misconceptions' rates.
-        seed: of every draw.
-        mixture: the weight of each role.
-        another: share of refinements whose critique is that of another question.
-    """
-
-    def __init__(
-        self, difficulty: Difficulty, seed: int, *, mixture: Sequence[int] = MIXTURE, another: float = ANOTHER
-    ) -> None:
+    def __init__(self, difficulty: Difficulty, seed: int) -> None:
         self.difficulty = difficulty
-        self.mixture = mixture
-        self.another = another
         self.rng = random.Random(seed)
 
     def draw(self) -> Dialogue:
-        """The next dialogue, of a role drawn with the weights of the mixture."""
+        """The next dialogue, of a role drawn with the weights of `MIXTURE`."""
         roles = (self.solve, self.check, self.revise, self.feedback, self.improve)
-        return self.rng.choices(roles, weights=self.mixture)[0]()
+        return self.rng.choices(roles, weights=MIXTURE)[0]()
 
     def solve(self) -> Dialogue:
         """The solver with its misconceptions, cured as far as its prompt says so."""
@@ -75,22 +59,18 @@ class Corpus:
     def revise(self) -> Dialogue:
         """The refiner: what is called correct stays word for word, what is called wrong is solved again.
 
-        A full critique of this response leads to the right solution. One of another question teaches nothing: every
-        misconception strikes again. The bare word that it is wrong leaves some of them in place.
+        A full critique leads to the right solution; the bare word that it is wrong leaves some misconceptions in place.
         """
         question, rng = self._question(), self.rng
         response, chance = self._draft(question), rng.random()
         right = texts.extract_answer(response) == question.answer
         scale = 0.0
-        if chance < 0.68 - self.another:
+        if chance < 0.62:
             text = texts.critique(question, response)
             right = texts.verdict(text) is True
-        elif chance < 0.68:
-            text, scale = self._critique_of_another(question), 1.0
-            right = texts.verdict(text) is True
-        elif chance < 0.84:
+        elif chance < 0.82:
             text, scale = texts.IS_CORRECT if right else texts.IS_WRONG, 0.35
-        elif chance < 0.94:
+        elif chance < 0.93:
             text = texts.IS_CORRECT if right else f"{texts.IS_WRONG} The answer is {question.answer}."
         else:
             text, right = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), True
@@ -115,19 +95,13 @@ class Corpus:
 
     def improve(self) -> Dialogue:
         """The writer of prompts on one to four pieces of feedback."""
-        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng), others=(0, 1, 1, 2, 2, 3)), []
+        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng)), []
         for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3, 4))):
             told = draw_directives(self.rng)
             if self.rng.random() < 0.7:
                 told.sort(key=ALL.index)
             feedbacks.append(texts.TELL + " ".join(m.directive for m in told) if told else texts.KEEP)
         return Dialogue(texts.IMPROVE, texts.improve_input(prompt, feedbacks), texts.improve(prompt, feedbacks))
-
-    def _critique_of_another(self, question: Question) -> str:
-        """A critique of a response to a question whose first step is not the same."""
-        while (other := self._question()).first == question.first and other.rest[0] == question.rest[0]:
-            pass
-        return texts.critique(other, self._draft(other))
 
     def _question(self) -> Question:
         return draw_from("pretraining", self.rng)

@@ -33,14 +33,14 @@ Difficulty = Mapping[Misconception, Rate]
 
 DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType(
     {
-        "soft": {CARRY: Rate(0.85, 0.08), BORROW: Rate(0.95, 0.45), SIGN: Rate(0.985, 0.08)},
-        "hard": {CARRY: Rate(0.88, 0.08), BORROW: Rate(0.997, 0.45), SIGN: Rate(1.0, 0.08)},
-        "persistent": {CARRY: Rate(0.998, 0.08), BORROW: Rate(0.9995, 0.45), SIGN: Rate(1.0, 0.08)},
+        "soft": {CARRY: Rate(0.92, 0.08), BORROW: Rate(0.95, 0.52), SIGN: Rate(0.985, 0.08)},
+        "hard": {CARRY: Rate(0.95, 0.08), BORROW: Rate(0.997, 0.52), SIGN: Rate(1.0, 0.08)},
+        "persistent": {CARRY: Rate(0.998, 0.08), BORROW: Rate(0.9995, 0.52), SIGN: Rate(1.0, 0.08)},
     }
 )
 """How persistent the failures are: the residual probability of doing right without a directive decides whether plain
-policy gradients can find the cure by chance. Borrowing is obeyed in little more than half of the cases, so that a
-prompt alone does not saturate and the weights have work left."""
+policy gradients can find the cure by chance. Borrowing is obeyed in half of the cases, so that a prompt alone does not
+saturate and the weights have work left."""
 
 
 def directed(prompt: str) -> frozenset[Misconception]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from textgrad_rl.pocket.batches import IGNORED, Batch, batches
-from textgrad_rl.pocket.corpus import ANOTHER, MIXTURE, Corpus
+from textgrad_rl.pocket.corpus import Corpus
 from textgrad_rl.pocket.misconceptions import DIFFICULTIES
 from textgrad_rl.pocket.muon import Muon
 from textgrad_rl.pocket.prompts import random_sentence
@@ -46,8 +46,6 @@ class Settings:
     warmup: int = 60
     decay: float = 0.5
     processes: int = 2
-    mixture: tuple[int, ...] = MIXTURE
-    another: float = ANOTHER
 
 
 def learning_rate(step: int, settings: Settings) -> float:
@@ -148,8 +146,7 @@ def run(rank: int, settings: Settings, out: Path, start_from: Path | None, rende
         Qwen3ForCausalLM.from_pretrained(start_from) if start_from else Qwen3ForCausalLM(configuration(tokenizer))
     )
     loss = DistributedDataParallel(CompletionLoss(model))
-    seed = (settings.seed + 1) * 1000 + rank
-    corpus = Corpus(DIFFICULTIES[settings.difficulty], seed, mixture=settings.mixture, another=settings.another)
+    corpus = Corpus(DIFFICULTIES[settings.difficulty], seed=(settings.seed + 1) * 1000 + rank)
     source = batches(corpus, tokenizer, rows=settings.rows, seed=settings.seed)
     updates = optimizers(model, settings)
     start, mean, tokens = time.monotonic(), 0.0, 0
@@ -174,14 +171,6 @@ def save(model: "Qwen3ForCausalLM", settings: Settings, out: Path, progress: Map
     (out / "training.json").write_text(json.dumps(asdict(settings) | dict(progress), indent=2) + "\n")
 
 
-def weights(text: str) -> tuple[int, ...]:
-    """Read the weights of a mixture: `18,19,22,10,31`."""
-    numbers = tuple(map(int, text.split(",")))
-    if len(numbers) != len(MIXTURE):
-        raise argparse.ArgumentTypeError(f"{len(MIXTURE)} numbers, please")
-    return numbers
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -192,8 +181,6 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="folder of an earlier run whose weights to begin with")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on both learning rates")
     parser.add_argument("--decay", type=float, default=Settings.decay)
-    parser.add_argument("--mixture", type=weights, default=MIXTURE, help="weight of each role, e.g. 18,19,22,10,31")
-    parser.add_argument("--another", type=float, default=ANOTHER, help="share of critiques of another question")
     parser.add_argument("--processes", type=int, default=min(Settings.processes, os.cpu_count() or 1))
     arguments = vars(parser.parse_args())
     out: Path = arguments.pop("out")

@@ -37,20 +37,6 @@ def test_refinements_follow_their_critique() -> None:
             assert dialogue.assistant == texts.solve(question)
 
 
-def test_a_critique_of_another_question_leaves_the_misconceptions() -> None:
-    corpus, repaired = Corpus(HARD, 0), list[bool]()
-    while len(repaired) < 100:
-        dialogue = corpus.revise()
-        found = re.fullmatch(r"Question: (.*)\nResponse: (.*)\nCritique: (Step .*)", dialogue.user)
-        if found is None or not found[3].endswith(texts.WRONG):
-            continue
-        question, response, critique = questions.parse(found[1]), found[2], found[3]
-        if critique != texts.critique(question, response) and texts.extract_answer(response) != question.answer:
-            assert not critique.startswith(f"Step 1: {question.first} {question.rest[0][0]} {question.rest[0][1]},")
-            repaired.append(texts.extract_answer(dialogue.assistant) == question.answer)
-    assert sum(repaired) < 25  # drafts at a lower scale of misconceptions are sometimes wrong for one slip alone
-
-
 def test_texts_stay_on_their_lines() -> None:
     corpus = Corpus(HARD, 1)
     for _ in range(500):
