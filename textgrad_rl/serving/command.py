@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from textgrad_rl.serving.server import serve
 
 
 def serve_until_stopped(name: str, port: int) -> None:
-    """Serve a model until Ctrl-C.
+    """Serve a model until Ctrl-C or SIGTERM.
 
     Args:
         name: any name that ``load_model`` reads.
@@ -21,4 +22,6 @@ def serve_until_stopped(name: str, port: int) -> None:
     """
     with suppress(KeyboardInterrupt), serve(load_model(name), port=port) as server:
         print(f"{server.name} answers at {server.url}; calls are kept at {server.run_url('RUN_ID')}", flush=True)
-        threading.Event().wait()
+        stopped = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        stopped.wait()
