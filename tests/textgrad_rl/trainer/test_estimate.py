@@ -153,8 +153,8 @@ def test_a_pilot_gives_an_interval_that_holds_the_real_count_in_20_of_20_runs():
     check_20_runs(0.3, True, toy.Adder, steps=4, examples=4, pilot=4)
 
 
-# Missing: programs that learn from 0.8. Little of them is sure, their gate is most of the cost, and one directive more or
-# less ends it: one run of 20 takes 15 % (Retry) or 31 % (Adder) more than the interval's end.
+# Missing: programs that learn from 0.8. Little of them is sure, their gate is most of the cost, and one directive more
+# or less ends it: one run of 20 takes 15 % (Retry) or 31 % (Adder) more than the interval's end.
 WORLDS = [(rate, learns, graph) for graph in (toy.Adder, Retry) for rate in (0.2, 0.5) for learns in (False, True)]
 WORLDS += [(0.8, False, toy.Adder), (0.8, False, Retry)]
 
