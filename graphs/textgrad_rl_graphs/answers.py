@@ -39,7 +39,7 @@ def request_key(model: Model, request: Request) -> str:
     )  # fmt: skip
 
 
-def request_record(model: Model, request: Request) -> dict[str, Any]:
+def question_record(model: Model, request: Request) -> dict[str, Any]:
     """Return everything that the key depends on, to be read by people; an image is its type and content hash."""
     sampling = request.sampling
     return {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
-from textgrad_rl_graphs.answers import answer_record, read_answer, request_key, request_record
+from textgrad_rl_graphs.answers import answer_record, question_record, read_answer, request_key
 from textgrad_rl_graphs.context import surrounded
 from textgrad_rl_graphs.errors import ModelError, RecordsError
 from textgrad_rl_graphs.journal import FileJournal
@@ -42,7 +42,7 @@ class Recorder:
         key = request_key(model, request)
         name = f"{key}/{self._asked[key]}"
         self._asked[key] += 1
-        entry: dict[str, Any] = {"request": request_record(model, request)}
+        entry: dict[str, Any] = {"request": question_record(model, request)}
         if isinstance(outcome, ModelError):
             entry["error"] = {"message": str(outcome), "retryable": outcome.retryable}
         else:
@@ -84,7 +84,7 @@ class Player:
         elif self._asked[key]:
             entry = self._journal.get(f"{key}/{self._asked[key] - 1}")
         if self._missing or entry is None:
-            self._missing = self._missing or self._explain(request_record(model, request))
+            self._missing = self._missing or self._explain(question_record(model, request))
             raise RecordsError(self._missing)
         if "error" in entry:
             raise ModelError(entry["error"]["message"], retryable=entry["error"]["retryable"])

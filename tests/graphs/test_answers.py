@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.support.scripted import ScriptedModel, echo
-from textgrad_rl_graphs.answers import answer_record, read_answer, request_key, request_record
+from textgrad_rl_graphs.answers import answer_record, question_record, read_answer, request_key
 from textgrad_rl_graphs.types import Completion, Image, Message, Request, Sampling, Usage
 
 MODEL = ScriptedModel(echo)
@@ -31,8 +31,8 @@ def request(text="hello", **settings):
 )
 def test_key_and_record_differ_together(other):
     assert request_key(MODEL, other) != request_key(MODEL, request())
-    assert request_record(MODEL, other) != request_record(MODEL, request())
-    json.dumps(request_record(MODEL, other))
+    assert question_record(MODEL, other) != question_record(MODEL, request())
+    json.dumps(question_record(MODEL, other))
 
 
 def test_the_order_of_a_schema_does_not_matter():
@@ -41,7 +41,7 @@ def test_the_order_of_a_schema_does_not_matter():
 
 
 def test_images_are_told_by_content_and_not_kept():
-    shown = request_record(MODEL, Request(messages=(Message("user", "look", images=(Image(b"secret bytes"),)),)))
+    shown = question_record(MODEL, Request(messages=(Message("user", "look", images=(Image(b"secret bytes"),)),)))
     assert "secret bytes" not in json.dumps(shown)
     assert shown["messages"][0]["images"] == [str(Image(b"secret bytes"))]
 

@@ -86,6 +86,7 @@ def test_the_refiner_sees_what_the_question_showed() -> None:
     assert isinstance(gradients, Gradients)
     refine([trace], gradients, ScriptedCritic(lambda _: Feedback(score=1.0, correct=True)), plan=Refine())
     (asked,) = model.asked("refine")
+    assert "<assistant>" in asked.messages[-1].content
     assert asked.messages[-1].images == (CAT, DOG)  # the conversation went on from the first picture
 
 
