@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, final
 
 from textgrad_rl.tasks.task import Task
 from textgrad_rl.trainer.pilot import NOTHING, run_pilot, scaled
-from textgrad_rl.trainer.probe import evaluation_usage, evaluations, probing, step_usage
+from textgrad_rl.trainer.probe import PROBED_STEPS, evaluation_usage, evaluations, probing, step_usage
 from textgrad_rl.trainer.stand_in import StandIn, looks_at_answers
 from textgrad_rl_graphs.context import surrounded
 from textgrad_rl_graphs.errors import ConfigError
@@ -30,7 +30,6 @@ from textgrad_rl_graphs.types import Usage
 if TYPE_CHECKING:
     from textgrad_rl.trainer.trainer import Trainer
 
-_STEPS = 4
 _MOST_SPREAD = 3.0
 
 
@@ -207,7 +206,7 @@ async def _dry(trainer: Trainer, task: Task, steps: int, *, right: bool) -> _Dry
     evaluation, failure = Usage(), ""
     with probing(trainer) as probe, surrounded(source=source, session=None, cache=None, recording=None):
         try:
-            for step in range(1, min(steps, _STEPS) + 1):
+            for step in range(1, min(steps, PROBED_STEPS) + 1):
                 usage, outcome = await step_usage(probe, task, step)
                 failures = [trace.failure for trace in outcome.traces if trace.failure is not None]
                 failure = failure or (f"{failures[0].where}: {failures[0].reason}" if failures else "")
@@ -217,9 +216,9 @@ async def _dry(trainer: Trainer, task: Task, steps: int, *, right: bool) -> _Dry
             evaluation = await evaluation_usage(probe, task, trainer.evaluate_examples)
         except Exception as error:  # what code of the graph makes of a stand-in's answer
             failure = f"{type(error).__name__}: {error}"
-    totals = {"evaluate": sum([evaluation] * evaluations(trainer, steps), Usage())}
+    totals = {"evaluate": Usage.sum([evaluation] * evaluations(trainer, steps))}
     for phase in {phase for usage in seen for phase in usage}:
         costs = [usage.get(phase, Usage()) for usage in seen]
         later = pick(costs, key=lambda usage: usage.calls)
-        totals[phase] = sum([*costs, *[later] * (steps - len(costs))], Usage())
+        totals[phase] = Usage.sum([*costs, *[later] * (steps - len(costs))])
     return _Dry(totals, source.bounded, failure)

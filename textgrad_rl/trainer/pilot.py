@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, final
 
 from textgrad_rl.tasks.task import Task
 from textgrad_rl.text.gate import Gate, GateVerdict
-from textgrad_rl.trainer.probe import evaluation_usage, evaluations, probing, step_usage
+from textgrad_rl.trainer.probe import PROBED_STEPS, evaluation_usage, evaluations, probing, step_usage
 from textgrad_rl_graphs.types import Example, Usage
 
 if TYPE_CHECKING:
     from textgrad_rl.trainer.trainer import Trainer
 
-_STEPS = 4
 _GATE_PAIRS = 4
 """Gate examples per example of a step."""
 
@@ -58,7 +57,7 @@ class Pilot:
 
     @property
     def paid(self) -> Usage:
-        return sum((usage for step in self.steps for usage in step.values()), self.evaluation)
+        return Usage.sum([self.evaluation, *(usage for step in self.steps for usage in step.values())])
 
 
 async def run_pilot(trainer: Trainer, task: Task, steps: int, examples: int) -> Pilot:
@@ -67,7 +66,7 @@ async def run_pilot(trainer: Trainer, task: Task, steps: int, examples: int) -> 
     gate = None if trainer.gate is None else _small_gate(trainer.gate, examples)
     found, settled = [], 0
     with probing(trainer, examples_per_step=examples, gate=gate) as probe:
-        for step in range(1, min(steps, _STEPS) + 1):
+        for step in range(1, min(steps, PROBED_STEPS) + 1):
             usage, outcome = await step_usage(probe, task, step)
             found.append(usage)
             if any(decision.accepted for decision in outcome.decisions):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from textgrad_rl.trainer.trainer import Trainer
 
 
+PROBED_STEPS = 4
+"""How many of a run's first steps are looked at."""
+
+
 @contextmanager
 def probing(trainer: Trainer, **settings: Any) -> Iterator[Trainer]:
     """Lend a copy of a trainer; prompts and the optimizers' memories are afterwards as before, and warnings unheard."""
