@@ -9,7 +9,7 @@ from textgrad_rl.pocket.prompts import draw_directives, draw_prompt, random_sent
 from textgrad_rl.pocket.questions import Question, draw_from
 from textgrad_rl.pocket.simulate import respond
 
-MIXTURE = (20, 20, 23, 13, 24)
+MIXTURE = (23, 20, 21, 11, 25)
 """Of 100 dialogues: solve, check, revise, feedback, improve. The short answers of the last two need many examples."""
 
 
@@ -57,24 +57,25 @@ class Corpus:
         return Dialogue(texts.CRITIC, shown, texts.critique(question, response))
 
     def revise(self) -> Dialogue:
-        """The refiner: what is called correct stays word for word, what is called wrong is solved again.
+        """The refiner: what is called correct stays word for word, a full critique's steps are taken over.
 
-        A full critique leads to the right solution; the bare word that it is wrong leaves some misconceptions in place.
+        Also those of a critique of another question. The bare word "wrong" leaves some misconceptions in place.
         """
         question, rng = self._question(), self.rng
         response, chance = self._draft(question), rng.random()
         right = texts.extract_answer(response) == question.answer
-        scale = 0.0
-        if chance < 0.62:
-            text = texts.critique(question, response)
-            right = texts.verdict(text) is True
-        elif chance < 0.82:
-            text, scale = texts.IS_CORRECT if right else texts.IS_WRONG, 0.35
-        elif chance < 0.93:
-            text = texts.IS_CORRECT if right else f"{texts.IS_WRONG} The answer is {question.answer}."
+        if chance < 0.68:
+            other = question if chance < 0.53 else self._question()
+            text = texts.critique(other, response if other is question else self._draft(other))
+            answer = texts.revise(question, response, text)
+        elif chance < 0.94 and not right:
+            told = chance >= 0.84
+            text = f"{texts.IS_WRONG} The answer is {question.answer}." if told else texts.IS_WRONG
+            answer = respond(question, "", self.difficulty, rng, scale=0.0 if told else 0.35)
+        elif chance < 0.94:
+            text, answer = texts.IS_CORRECT, response
         else:
-            text, right = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), True
-        answer = response if right else respond(question, "", self.difficulty, rng, scale=scale)
+            text, answer = rng.choice((texts.IS_CORRECT, f"The solution is right. {texts.CORRECT}")), response
         return Dialogue(texts.REFINER, texts.refiner_input(question.text, response, text), answer)
 
     def feedback(self) -> Dialogue:
@@ -95,7 +96,7 @@ class Corpus:
 
     def improve(self) -> Dialogue:
         """The writer of prompts on one to four pieces of feedback."""
-        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng)), []
+        prompt, feedbacks = draw_prompt(self.rng, draw_directives(self.rng), others=(0, 1, 1, 2, 2, 3)), []
         for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3, 4))):
             told = draw_directives(self.rng)
             if self.rng.random() < 0.7:

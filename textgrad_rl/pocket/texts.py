@@ -117,6 +117,27 @@ def verdict(text: str) -> bool | None:
     return True if ending.endswith(CORRECT) else False if ending.endswith(WRONG) else None
 
 
+def revise(question: Question, response: str, critique: str) -> str:
+    """The solution as the critique has it: its recomputed steps word for word, then the terms it does not reach.
+
+    What it calls correct stays as it is; a critique that recomputes nothing leaves the whole solution to work out. So a
+    critique of another question leads to that question's steps.
+    """
+    if verdict(critique):
+        return response
+    steps: list[Step] = []
+    for number, told in enumerate(re.finditer(r"Step (\d+): (.+?), given -?\d+, (?:right|wrong)\.", critique), 1):
+        step = _parse_step(f"Step {told[1]}: {told[2]}", number)
+        if step is None:
+            break
+        steps.append(step)
+    total = steps[-1].value if steps else question.first
+    for operator, term in question.rest[len(steps) :]:
+        steps.append(work(total, operator, term))
+        total = steps[-1].value
+    return solution(steps, total)
+
+
 def feedback(prompt: str, critiques: Sequence[str]) -> str:
     """Directives against every misconception the critiques name and the prompt does not yet speak to."""
     missing = [m for m in ALL if m not in directed(prompt) and any(m.phrase in text for text in critiques)]

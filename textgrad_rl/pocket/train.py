@@ -2,7 +2,7 @@
 
 One process per core (gloo, gradients averaged), float32. The text is drawn while training; nothing is read from disk.
 `--start DIR` begins with the weights of an earlier run instead, with a fresh optimizer and schedule.
-Left out: resuming exactly where a run broke off, since a full run takes half an hour.
+Left out: resuming exactly where a run broke off, since a full run takes an hour or so.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class Settings:
 
     difficulty: str = "hard"
     seed: int = 0
-    steps: int = 3000
+    steps: int = 7000
     rows: int = 8
     parts: int = 2
     muon: float = 0.02

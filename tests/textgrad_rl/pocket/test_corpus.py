@@ -25,8 +25,8 @@ def test_only_pretraining_questions() -> None:
 
 
 def test_refinements_follow_their_critique() -> None:
-    corpus = Corpus(HARD, 0)
-    for _ in range(300):
+    corpus, foreign = Corpus(HARD, 0), 0
+    for _ in range(500):
         dialogue = corpus.revise()
         found = re.fullmatch(r"Question: (.*)\nResponse: (.*)\nCritique: (.*)", dialogue.user)
         assert found is not None
@@ -35,6 +35,10 @@ def test_refinements_follow_their_critique() -> None:
             assert dialogue.assistant == response
         elif critique == texts.critique(question, response):
             assert dialogue.assistant == texts.solve(question)
+        elif critique.endswith(texts.WRONG):  # of a response to another question
+            foreign += 1
+            assert dialogue.assistant.split(", ")[0] in critique
+    assert foreign > 30
 
 
 def test_texts_stay_on_their_lines() -> None:

@@ -75,6 +75,21 @@ def test_broken_responses_are_wrong_and_blame_no_misconception(cut: str) -> None
     assert not any(m.phrase in critique for m in ALL)
 
 
+def test_a_critique_of_the_response_leads_to_the_right_solution() -> None:
+    for question, response in responses(500):
+        critique = texts.critique(question, response)
+        expected = response if texts.verdict(critique) else texts.solve(question)
+        assert texts.revise(question, response, critique) == expected
+
+
+def test_the_steps_of_a_critique_are_taken_over() -> None:
+    """Those of another question too: what the critique does not reach is worked out from there."""
+    foreign = "Step 1: 5 + 2, 5+2=7, so 7, given 8, wrong. Step 1 has a slip. Verdict: wrong"
+    revised = texts.revise(QUESTION, "Answer: 9", foreign)
+    assert revised == "Step 1: 5 + 2, 5+2=7, so 7. Step 2: 7 + 28, 7+8=15, 0+2+1=3, so 35. Answer: 35"
+    assert texts.revise(QUESTION, "Answer: 9", texts.IS_WRONG) == texts.solve(QUESTION)
+
+
 def test_no_verdict_is_none() -> None:
     assert texts.verdict("Step 1: 1 + 1") is None
 
