@@ -32,7 +32,7 @@ from textgrad_rl_graphs.records import call_record, dump_lines
 
 ANSWER = tgr.Completion(text="yes", usage=tgr.Usage(1, 1, 1), model="instant")
 ADVICE = tgr.Completion(
-    text='{"system": "Be brief.", "input text": "Say more."}', usage=tgr.Usage(1, 1, 1), model="instant"
+    text='{"system": "Be brief.", "input.text": "Say more."}', usage=tgr.Usage(1, 1, 1), model="instant"
 )
 WRONG = tgr.Feedback(score=0.0, correct=False, critique="Wrong.")
 

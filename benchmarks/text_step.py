@@ -42,6 +42,7 @@ from _turns import Peer, Side, Taken, Turn, named, take_turns
 
 import textgrad_rl as tgr
 from textgrad_rl.critics import ChainOfThought, Critic, Indicative, Verifier
+from textgrad_rl.models.chat_completions import response_format
 from textgrad_rl.models.litellm import LiteLLM
 from textgrad_rl.models.openai_compatible import OpenAICompatible
 from textgrad_rl.models.retry import backoff_s
@@ -122,6 +123,7 @@ async def bare_litellm(hops: list[list[tgr.Request]], url: str) -> None:
             litellm.acompletion(
                 model="openai/stub", api_base=url, api_key="-", temperature=1.0, seed=request.seed,
                 messages=[{"role": message.role, "content": message.content} for message in request.messages],
+                **({} if request.schema is None else {"response_format": response_format(request.schema)}),
             )
             for request in hop
         )  # fmt: skip

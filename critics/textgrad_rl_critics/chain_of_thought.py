@@ -16,7 +16,7 @@ from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.roles import CritiqueRole, Verdict, consult
 from textgrad_rl_graphs.trace import Failure
-from textgrad_rl_graphs.types import Example, Message, Sampling, Sees
+from textgrad_rl_graphs.types import Example, Message, Sampling, Sees, Usage
 
 
 @final
@@ -66,6 +66,7 @@ class ChainOfThought(Critic):
         return await asyncio.gather(*(self._judge(case, critiques) for case in cases))
 
     async def _judge(self, case: Case, critiques: bool) -> Feedback | Failure:
+        spent: list[Usage] = []
         try:
             answered = await consult(
                 self.model,
@@ -75,9 +76,11 @@ class ChainOfThought(Critic):
                 seed_for=lambda attempt: self._seed(case, attempt),
                 sampling=self.sampling,
                 retries=self.retries,
+                schema=self._role.schema(self.model.dialect),
+                spent=spent,
             )
         except (ModelError, ParseError) as error:
-            return Failure(self.name, str(error))
+            return Failure(self.name, str(error), usage=Usage.sum(spent))
         verdict = answered.result
         return Feedback(
             score=1.0 if verdict.correct else 0.0,

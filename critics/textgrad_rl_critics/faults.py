@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.trace import Failure, producers_of
+from textgrad_rl_graphs.types import Usage
 from textgrad_rl_graphs.value import Value
 
 _LOG = logging.getLogger(__name__)
@@ -81,9 +82,9 @@ def policy_feedback(reason: str, lowest: float) -> Feedback:
     return Feedback(score=lowest, correct=False, critique=reason, fault="policy")
 
 
-def critic_feedback(reason: str) -> Feedback:
-    """Return what a case gets whose judge failed: no score, and the reason."""
-    return Feedback(score=None, critique=reason, fault="critic")
+def critic_feedback(reason: str, usage: Usage = Usage()) -> Feedback:  # noqa: B008  # frozen
+    """Return what a case gets whose judge failed: no score, the reason, and what was paid all the same."""
+    return Feedback(score=None, critique=reason, fault="critic", usage=usage)
 
 
 def first_fault(parts: Iterable[Feedback], lowest: float) -> Feedback | None:
@@ -100,7 +101,10 @@ def unscored(judged: Sequence[Feedback | Failure], *, critic: str) -> list[Feedb
     reasons = Counter(f"{item.where}: {item.reason}" for item in judged if isinstance(item, Failure))
     for reason, count in reasons.items():
         _LOG.warning("critic %s: %d of %d cases unscored: %s", critic, count, len(judged), reason)
-    return [critic_feedback(f"{item.where}: {item.reason}") if isinstance(item, Failure) else item for item in judged]
+    return [
+        critic_feedback(f"{item.where}: {item.reason}", item.usage) if isinstance(item, Failure) else item
+        for item in judged
+    ]
 
 
 def alarm(critic: str, feedback: Sequence[Feedback]) -> None:

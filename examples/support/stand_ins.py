@@ -70,8 +70,8 @@ def search_and_read(system: str, said: str) -> str:
 
 def search_better(critique: str, call: str) -> str:
     """Trace a wrong answer to the passage, the passage to its query, and hand advice on queries to their prompt."""
-    if '<cause name="input passage"' in call:
+    if '<cause name="input.passage"' in call:
         return f"This passage does not help. {critique}"
-    if '<cause name="input query"' in call:
+    if '<cause name="input.query"' in call:
         return "Search for the longest words of the question: they are rarer than its first ones."
     return critique

@@ -60,8 +60,7 @@ async def abackward(
             f"backward got the run {twice} (step/example/sample) twice, whose gradients could not be told apart; "
             "number runs of one example with sample=, or use run_many(examples, samples=...)"
         )
-    done = done or Gradients()
-    known = _by_trace(done)
+    known = {} if done is None else _by_trace(done)
     graphs = {id(trace.graph): trace.graph for trace in traces}
     trained = {key: Trained(graph, parameters) for key, graph in graphs.items()}
     asker = Asker(model, sampling or Sampling(), retries)
@@ -80,7 +79,8 @@ async def abackward(
         edges.update(walk.edges)
     failed = tuple(item for walk in walks for item in walk.failed)
     usage = Usage.sum([item for walk in walks for item in walk.spent])
-    return done | Gradients(edges, by_trace, failed, usage)
+    found = Gradients(edges, by_trace, failed, usage)
+    return found if done is None else done | found
 
 
 def _by_trace(gradients: Gradients) -> dict[str, Gradients]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from textgrad_rl_graphs.errors import GraphError
-from textgrad_rl_graphs.types import Image, Message
+from textgrad_rl_graphs.types import Image, Message, are_images
 from textgrad_rl_graphs.value import Value
 
 
@@ -42,8 +42,14 @@ def shown_in(messages: Iterable[Message]) -> tuple[Image, ...]:
 
 
 def images_in(data: Iterable[Any]) -> tuple[Image, ...]:
-    """Return the pictures among the inputs of a call."""
-    return tuple([item for item in data if isinstance(item, Image)])
+    """Return the pictures among the inputs of a call, those of lists too."""
+    images: list[Image] = []
+    for item in data:
+        if isinstance(item, Image):
+            images.append(item)
+        elif are_images(item):
+            images += item
+    return tuple(images)
 
 
 @lru_cache(maxsize=1024)

@@ -219,10 +219,11 @@ class Graph:
         if mine != set(prompts):
             raise RecordsError(f"{folder} holds the prompts {sorted(prompts)}, this graph has {sorted(mine)}")
         for path, parameter in parameters.items():
+            if not isinstance(parameter, Prompt):  # before the prompts, since these can fail
+                parameter.load(folder / path)  # type: ignore[attr-defined]  # policies load; see textgrad_rl.policies
+        for path, parameter in parameters.items():
             if isinstance(parameter, Prompt):
                 parameter.text = prompts[path]
-            else:
-                parameter.load(folder / path)  # type: ignore[attr-defined]  # policies load; see textgrad_rl.policies
 
 
 def _example(inputs: Mapping[str, Any] | Example) -> Example:

@@ -23,7 +23,7 @@ from textgrad_rl_graphs.structured import read_answer, schema_of
 from textgrad_rl_graphs.sync import in_thread
 from textgrad_rl_graphs.template import fill
 from textgrad_rl_graphs.trace import Call, Failure, Trace
-from textgrad_rl_graphs.types import Completion, Message, Request, Sampling
+from textgrad_rl_graphs.types import Completion, Message, Request, Sampling, as_text
 from textgrad_rl_graphs.value import Value
 
 if TYPE_CHECKING:
@@ -106,7 +106,14 @@ class LLM:
         messages = self.messages(values, history, where=path)
         return await self._answer(trace, path, reads, messages, self.sampling, history)
 
-    async def chat(self, messages: Sequence[Message], *, sampling: Sampling | None = None, **reads: Any) -> Value:
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        sampling: Sampling | None = None,
+        answer_schema: Mapping[str, Any] | None = None,
+        **reads: Any,
+    ) -> Value:
         """Ask the model with a conversation as it stands, for an agent that keeps its own messages.
 
         The node's ``system``, where it has one, takes the place of the conversation's; its template and demos are not
@@ -115,6 +122,7 @@ class LLM:
         Args:
             messages: the conversation, ending with what is to be answered.
             sampling: how this answer is drawn; None for the node's way.
+            answer_schema: the JSON schema this answer has to follow, for the agent to check; None for the node's.
             reads: Values that the conversation was made from: critiques flow back to them. Where one of them is the
                 assistant's last message, the conversation goes on token by token as sampled.
 
@@ -128,9 +136,8 @@ class LLM:
         said = conversation(messages, system=self.system is None, where=path)
         values = as_values(trace, path, {"messages": transcript(said), **reads})
         sent = (*self._system(), *said)
-        return await self._answer(
-            trace, path, values, sent, sampling or self.sampling, continued(sent, values.values())
-        )
+        history = continued(sent, values.values())
+        return await self._answer(trace, path, values, sent, sampling or self.sampling, history, answer_schema)
 
     async def _answer(
         self,
@@ -140,6 +147,7 @@ class LLM:
         messages: tuple[Message, ...],
         sampling: Sampling,
         history: Value | None,
+        schema: Mapping[str, Any] | None = None,
     ) -> Value:
         """Record a call and answer it: from a refinement, from an earlier run, or by the model."""
         version = "+".join([prompt.version for prompt in self.prompts().values()])
@@ -162,7 +170,7 @@ class LLM:
             sampling=sampling,
             seed=trace.seed_for(call.key, "solve"),
             history_ids=_history_ids(history, self.model),
-            schema=self.schema,
+            schema=self.schema if schema is None else schema,
         )
         trace.live += 1
         try:
@@ -199,7 +207,7 @@ class LLM:
             return ()
         messages: list[Message] = []
         for inputs, answer in self.demos:
-            text = fill(template, {name: str(data) for name, data in inputs.items()}, where=f"{where} demo")
+            text = fill(template, {name: as_text(data) for name, data in inputs.items()}, where=f"{where} demo")
             messages += (Message("user", text, images_in(inputs.values())), Message("assistant", answer))
         return messages
 

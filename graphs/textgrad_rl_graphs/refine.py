@@ -26,7 +26,7 @@ from textgrad_rl_graphs.node import LLM
 from textgrad_rl_graphs.roles import RefineRole, consult
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Call, Failure, Replay, Trace, producers_of
-from textgrad_rl_graphs.types import Completion, Message
+from textgrad_rl_graphs.types import Completion, Message, Usage
 from textgrad_rl_graphs.walk import starts
 
 
@@ -177,14 +177,15 @@ async def _attempt(trace: Trace, call: Call, critique: str, plan: Refine, retrie
     messages = role.render(
         model.dialect, question=question, response=call.text, critique=critique, images=shown_in(said)
     )
+    spent: list[Usage] = []
     try:
         consultation = await consult(
             model, "refine", messages, lambda text: role.parse(model.dialect, text),
             seed_for=lambda attempt: trace.seed_for(call.key, "refine", attempt),
-            sampling=node.sampling, retries=retries, schema=node.schema,
+            sampling=node.sampling, retries=retries, schema=node.schema, spent=spent,
         )  # fmt: skip
     except (ModelError, ParseError) as error:
-        return Refinement(trace, call, critique, failure=Failure(call.path, str(error)))
+        return Refinement(trace, call, critique, failure=Failure(call.path, str(error), usage=Usage.sum(spent)))
     completion = consultation.completion
     rerun = await trace.graph.arun(
         trace.example, sample=trace.sample, step=trace.step, seed=trace.seed, versionless=trace.versionless,

@@ -72,11 +72,13 @@ class Failure:
         where: the node path or the part of the loop.
         reason: what happened.
         kind: ``"policy"`` if the model under training is to blame, ``"infrastructure"`` otherwise.
+        usage: what was paid for nothing, where nothing else tells.
     """
 
     where: str
     reason: str
     kind: Literal["policy", "infrastructure"] = "infrastructure"
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ class Trace:
 
 def producers_of(call: Call) -> list[Call]:
     """Return the calls whose outputs a call read, each once, in the order of its inputs."""
-    return list({value.call.key: value.call for value in call.inputs.values() if value.call is not None}.values())
+    calls = [value.call for value in call.inputs.values() if value.call is not None]
+    return calls if len(calls) < 2 else list({made.key: made for made in calls}.values())
 
 
 # The task that made the calls of this context, and the branch they belong to.

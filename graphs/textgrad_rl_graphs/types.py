@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from textgrad_rl_graphs.errors import ConfigError, DataError
 from textgrad_rl_graphs.hashing import digest
@@ -35,6 +35,20 @@ class Image:
     def __str__(self) -> str:
         """Return what stands for it in texts: its type and a content hash."""
         return f"[{self.media_type} {digest(self.data.hex())}]"
+
+
+def are_images(data: object) -> TypeGuard[Sequence[Image]]:
+    """Tell whether data is a list or tuple of pictures."""
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(item, Image) for item in data)
+
+
+def as_text(data: object) -> str:
+    """Return how data reads in a prompt: its ``str``, of several pictures that of each.
+
+    >>> as_text([Image(b"a"), Image(b"b")]) == f"{Image(b'a')} {Image(b'b')}"
+    True
+    """
+    return " ".join(map(str, data)) if are_images(data) else str(data)
 
 
 @dataclass(frozen=True, slots=True)

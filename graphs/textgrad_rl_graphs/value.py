@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from textgrad_rl_graphs.errors import GraphError
+from textgrad_rl_graphs.types import as_text
 
 if TYPE_CHECKING:
     from textgrad_rl_graphs.trace import Call, Trace
@@ -30,9 +31,9 @@ class Value:
     def __init__(
         self, data: Any, *, key: str, name: str, trace: Trace, call: Call | None = None, text: str | None = None
     ) -> None:
-        """Made by nodes and graphs, not by users; ``text`` is ``str(data)`` unless it is given."""
+        """Made by nodes and graphs, not by users; ``text`` is that of the data unless it is given."""
         self.data = data
-        self.text = str(data) if text is None else text
+        self.text = as_text(data) if text is None else text
         self.key = key
         self.name = name
         self.trace = trace

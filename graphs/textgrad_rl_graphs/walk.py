@@ -18,7 +18,7 @@ from textgrad_rl_graphs.gradient import Edge, FailedCall, Gradients, TextGradien
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, Node
-from textgrad_rl_graphs.roles import BackwardRole, Cause, Consultation, consult
+from textgrad_rl_graphs.roles import BackwardRole, Cause, consult
 from textgrad_rl_graphs.trace import Call, Failure, Trace, producers_of
 from textgrad_rl_graphs.types import Sampling, Usage
 
@@ -41,14 +41,14 @@ class Trained:
             id(item): path for path, item in graph.parameters().items() if parameters is None or path in parameters
         }
         self.nodes: set[Node] = set()
-        self.prompts: dict[Node, list[tuple[str, Cause]]] = {}
+        self.prompts: dict[Node, tuple[list[str], list[Cause]]] = {}
         for node in graph.nodes().values():
             if isinstance(node, LLM):
                 places = [(place, prompt) for place, prompt in node.prompts().items() if id(prompt) in paths]
-                self.prompts[node] = [
-                    (paths[id(prompt)], Cause(place, prompt.text, prompt.describe, is_prompt=True))
-                    for place, prompt in places
-                ]
+                self.prompts[node] = (
+                    [paths[id(prompt)] for _, prompt in places],
+                    [Cause(place, prompt.text, prompt.describe, is_prompt=True) for place, prompt in places],
+                )
                 if places or id(node.model) in paths:
                     self.nodes.add(node)
 
@@ -91,20 +91,21 @@ class Asker:
         return BackwardRole().asks(self.model_for(call).dialect, causes)
 
     async def ask(
-        self, trace: Trace, call: Call, critique: str, causes: Sequence[Cause]
-    ) -> Consultation[Mapping[str, str]]:
-        """Ask about one call."""
+        self, trace: Trace, call: Call, critique: str, causes: Sequence[Cause], spent: list[Usage]
+    ) -> Mapping[str, str]:
+        """Ask about one call; what the attempts cost is added to ``spent``."""
         model, role = self.model_for(call), BackwardRole()
         messages = role.render(
             model.dialect, causes=causes, messages=call.messages, response=call.text, critique=critique,
             describe=call.node.describe,
         )  # fmt: skip
-        return await consult(
+        answer = await consult(
             model, "backward", messages,
             lambda text: role.parse(model.dialect, text, causes=causes, critique=critique),
             seed_for=lambda attempt: trace.seed_for(call.key, "backward", attempt),
-            sampling=self.sampling, retries=self.retries,
+            sampling=self.sampling, retries=self.retries, schema=role.schema(model.dialect, causes), spent=spent,
         )  # fmt: skip
+        return answer.result
 
 
 @final
@@ -121,7 +122,7 @@ class Walk:
     Attributes:
         edges: the gradient of every edge so far.
         failed: calls that gave nothing.
-        spent: what the others cost.
+        spent: what all attempts cost, failed ones too.
     """
 
     def __init__(self, trace: Trace, feedback: Feedback, asker: Asker, trained: Trained, done: Gradients) -> None:
@@ -149,7 +150,7 @@ class Walk:
             return
         first = [call for call in starts(self._trace) if call.key in self._producers]
         for call in first:
-            self._receive(self._edge("", "value", call.key), TextGradient.of(self._source(call), critique))
+            self._receive(Edge(self._trace_id, "", "value", call.key), TextGradient.of(self._source(call), critique))
         self._waiting = self._consumers(first)
         for asked in self._settle([call for call in first if not self._waiting[call.key]]):
             group.create_task(self._follow(asked, group))
@@ -169,26 +170,22 @@ class Walk:
     async def _follow(self, asked: Asked, group: asyncio.TaskGroup) -> None:
         """Ask about a call and go on with what that releases: the first here, others beside it."""
         while True:
-            await self._ask(*asked)
-            released = self._settle(self._released(asked[0]))
+            call, critique, causes, edges = asked
+            try:
+                texts = await self._asker.ask(self._trace, call, critique, causes, self.spent)
+            except (ModelError, ParseError) as error:
+                self.failed.append(FailedCall(self._trace_id, call.key, Failure(call.path, str(error))))
+            else:
+                source = self._source(call)
+                for cause, edge in zip(causes, edges, strict=True):
+                    # Where nothing is to change, a zero gradient tells that it was asked about.
+                    self._receive(edge, TextGradient.of(source, texts.get(cause.name, "")))
+            released = self._settle(self._released(call))
             if not released:
                 return
             asked, *others = released
             for other in others:
                 group.create_task(self._follow(other, group))
-
-    async def _ask(self, call: Call, critique: str, causes: list[Cause], edges: list[Edge]) -> None:
-        """Ask the backward model about one call; a failure is noted."""
-        try:
-            answer = await self._asker.ask(self._trace, call, critique, causes)
-        except (ModelError, ParseError) as error:
-            self.failed.append(FailedCall(self._trace_id, call.key, Failure(call.path, str(error))))
-            return
-        self.spent.append(answer.usage)
-        source, texts = self._source(call), answer.result
-        for cause, edge in zip(causes, edges, strict=True):
-            # Where nothing is to change, a zero gradient tells that it was asked about.
-            self._receive(edge, TextGradient.of(source, texts.get(cause.name, "")))
 
     def _settle(self, ready: list[Call]) -> list[Asked]:
         """Hand gradients on where that needs no model; return the calls where it does."""
@@ -220,7 +217,7 @@ class Walk:
                 self._receive(edge, self._done.edges[edge])
         elif isinstance(node, LLM) or node.backward == "explain":
             causes, edges = self._wanted(call)
-            if self._feedback.correct is True or not causes:
+            if not causes or self._feedback.correct is True:
                 return None
             if self._asker.has_to_ask(call, causes):
                 return call, gradient.text, causes, edges
@@ -230,7 +227,7 @@ class Walk:
             self._follow_rule(call, node.backward, gradient.text)
         else:
             for producer in self._producers[call.key]:
-                self._receive(self._edge(call.key, "value", producer.key), gradient)
+                self._receive(Edge(self._trace_id, call.key, "value", producer.key), gradient)
         return None
 
     def _follow_rule(self, call: Call, rule: Callable[[Call, str], Mapping[str, str]], critique: str) -> None:
@@ -247,28 +244,28 @@ class Walk:
                     f"the backward rule of {call.path} names {name!r}; its inputs: {', '.join(call.inputs)}"
                 )
             if value.call is not None and value.call.key in self._producers:
-                self._receive(self._edge(call.key, "value", value.call.key), TextGradient.of(self._source(call), text))
+                self._receive(
+                    Edge(self._trace_id, call.key, "value", value.call.key), TextGradient.of(self._source(call), text)
+                )
 
     def _wanted(self, call: Call) -> tuple[list[Cause], list[Edge]]:
         """Return what feedback is wanted on: the node's prompts, and inputs with something trainable behind them."""
-        prompts = self._trained.prompts.get(call.node, ())
-        causes = [cause for _, cause in prompts]
-        edges = [self._edge(call.key, "prompt", path) for path, _ in prompts]
+        paths, known = self._trained.prompts.get(call.node, ((), ()))
+        causes, edges = [*known], [Edge(self._trace_id, call.key, "prompt", path) for path in paths]
         for name, value in call.inputs.items():
-            if value.call is not None and value.call.key in self._producers:
-                causes.append(Cause(f"input {name}", value.text, value.call.node.describe))
-                edges.append(self._edge(call.key, "value", value.call.key))
+            read = value.call
+            if read is not None and read.key in self._producers:
+                causes.append(Cause(f"input.{name}", value.text, read.node.describe))
+                edges.append(Edge(self._trace_id, call.key, "value", read.key))
         return causes, edges
-
-    def _edge(self, call_key: str, kind: str, target: str) -> Edge:
-        return Edge(self._trace_id, call_key, kind, target)
 
     def _source(self, call: Call) -> str:
         return f"{self._trace_id}/{call.key}"
 
     def _receive(self, edge: Edge, gradient: TextGradient) -> None:
-        known = self.edges.get(edge)
-        self.edges[edge] = gradient if known is None else known + gradient
+        known = self.edges.setdefault(edge, gradient)
+        if known is not gradient:
+            self.edges[edge] = known + gradient
         if edge.kind == "value":
             self._received.setdefault(edge.target, []).append(gradient)
 

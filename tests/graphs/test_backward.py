@@ -73,12 +73,12 @@ def test_a_diamond_costs_one_call_per_node_and_the_gradient_arrives_once_with_bo
         note.text for note in gradients.values[trace.id, key["plan"]].notes
     ]
     assert set(gradients.values[trace.id, key["plan"]].text.splitlines()) == {
-        "left wants another input plan",
-        "right wants another input plan",
+        "left wants another input.plan",
+        "right wants another input.plan",
     }
     (question,) = (request for request in model.log if about(request) == "plan")
-    assert "left wants another input plan" in last(question)
-    assert "right wants another input plan" in last(question)
+    assert "left wants another input.plan" in last(question)
+    assert "right wants another input.plan" in last(question)
     assert {path: gradient.text for path, gradient in gradients.prompts.items()} == {
         f"{name}.system": f"{name} wants another system" for name in ("left", "merge", "plan", "right")
     }
@@ -185,7 +185,7 @@ def test_nothing_is_asked_where_nothing_trainable_is_upstream() -> None:
     trace = Partly().run({"question": "q"})
     gradients = backward([trace], [WRONG], model=model)
     assert [(about(request), causes(request)) for request in model.log] == [
-        ("merge", ["input left"]),
+        ("merge", ["input.left"]),
         ("left", ["system"]),
     ]
     assert set(gradients.prompts) == {"left.system"}
@@ -281,10 +281,10 @@ def test_a_rule_that_names_no_input_is_an_error_of_the_program() -> None:
 
 
 def test_explain_asks_a_model_what_a_functions_critique_means_for_its_inputs() -> None:
-    explained = '{"input first": "Smaller.", "input second": ""}'
+    explained = '{"input.first": "Smaller.", "input.second": ""}'
     model = ScriptedModel(lambda request: explained if "[left][right]" in last(request) else advise(request))
     gradients = backward([Ruled("explain").run({"question": "q"})], [WRONG], model=model)
-    assert causes(model.log[0]) == ["input first", "input second"]
+    assert causes(model.log[0]) == ["input.first", "input.second"]
     assert "The call's role in the program: adds" in last(model.log[0])
     assert [about(request) for request in model.log[1:]] == ["left"]
     assert "Smaller." in last(model.log[1])
@@ -427,7 +427,7 @@ def test_only_the_named_parameters_are_asked_about() -> None:
     trace = Diamond().run({"question": "q"})
     gradients = backward([trace], [WRONG], model=model, parameters=["left.system"])
     assert [(about(request), causes(request)) for request in model.log] == [
-        ("merge", ["input left"]),
+        ("merge", ["input.left"]),
         ("left", ["system"]),
     ]
     assert set(gradients.prompts) == {"left.system"}

@@ -28,7 +28,7 @@ class Agent(Graph):
         messages = [Message("system", "Mine."), Message("user", question.text)]
         first = await self.think.chat(messages, question=question)
         messages += [Message("assistant", first.text), Message("user", "Sure?")]
-        reads = {"first": first} if self.lineage else {}
+        reads: dict[str, Any] = {"first": first} if self.lineage else {}
         return await self.think.chat(messages, sampling=Sampling(temperature=0.5), **reads)
 
 
@@ -47,6 +47,21 @@ def test_the_conversation_is_sent_as_it_stands() -> None:
     assert [call.messages for call in trace.calls.values()] == [one.messages, two.messages]
     assert trace.output is not None
     assert trace.output.text == echo(two)
+
+
+def test_one_answer_may_have_to_follow_a_schema() -> None:
+    model, schema = ScriptedModel(echo), {"type": "object"}
+
+    class Asks(Graph):
+        def __init__(self) -> None:
+            self.node = LLM(model)
+
+        async def forward(self, question: Value) -> Value:
+            first = await self.node.chat([Message("user", "as JSON")], answer_schema=schema)
+            return await self.node.chat([Message("user", "freely")], first=first)
+
+    Asks().run({"question": "q"})
+    assert [request.schema for request in model.log] == [schema, None]
 
 
 def test_the_nodes_system_takes_the_place_of_the_conversations() -> None:
@@ -81,7 +96,7 @@ def test_the_key_is_the_content_of_the_conversation() -> None:
 
 
 def test_a_critique_flows_through_the_conversation() -> None:
-    model = ScriptedModel(lambda request: '{"system": "Be brief.", "input first": "Count."}')
+    model = ScriptedModel(lambda request: '{"system": "Be brief.", "input.first": "Count."}')
     trace = Agent(model, Prompt("Solve.")).run({"question": "q"})
     gradients = backward([trace], [Feedback(score=0.0, correct=False, critique="Wrong.")])
     assert [note.text for note in gradients.prompts["think.system"].notes] == ["Be brief.", "Be brief."]

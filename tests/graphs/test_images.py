@@ -34,7 +34,7 @@ class Look(Graph):
         return await self.see(image=DOG, question="and here?", history=first)
 
 
-def run(model: ScriptedModel, image: Image = CAT, *, demo: bool = False) -> Trace:
+def run(model: ScriptedModel, image: Image | list[Image] = CAT, *, demo: bool = False) -> Trace:
     return Look(model, demo=demo).run({"image": image, "question": "what?"})
 
 
@@ -44,6 +44,12 @@ def test_the_model_sees_the_picture_and_the_text_names_it() -> None:
     demo, answer = Message("user", f"what? {DOG}", (DOG,)), Message("assistant", "a dog")
     assert model.log[0].messages[1:] == (demo, answer, Message("user", f"what? {CAT}", (CAT,)))
     assert [message.images for message in model.log[1].messages] == [(), (DOG,), (), (CAT,), (), (DOG,)]
+
+
+def test_a_list_of_pictures_is_shown_in_order() -> None:
+    model = ScriptedModel(echo)
+    run(model, [DOG, CAT])
+    assert model.log[0].messages[-1] == Message("user", f"what? {DOG} {CAT}", (DOG, CAT))
 
 
 def test_another_picture_is_another_call() -> None:

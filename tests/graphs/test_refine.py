@@ -217,7 +217,7 @@ def paths(model: ScriptedModel) -> list[str]:
 
 def hinted(trace: Trace) -> Gradients:
     """Gradients for every call, so that any node can be refined."""
-    model = ScriptedModel(lambda request: '{"input plan": "Plan more.", "input result": "Solve it well."}')
+    model = ScriptedModel(lambda request: '{"input.plan": "Plan more.", "input.result": "Solve it well."}')
     return backward([trace], [WRONG], model=model)
 
 
@@ -337,6 +337,15 @@ def test_a_rerun_that_never_reaches_the_refined_call_is_a_failure() -> None:
     assert not result.kept
     assert result.failure is not None
     assert "did not reach the refined call" in result.failure.reason
+
+
+def test_attempts_that_cannot_be_read_are_told_with_what_they_cost() -> None:
+    model = policy(script=lambda request: "draft" if request.role == "solve" else " ")
+    (trace,) = traces_of(Single(model), samples=1)
+    (result,) = refine([trace], judged([trace]), right_if("better"), retries=2)
+    assert result.failure is not None
+    assert "3 attempts" in result.failure.reason
+    assert result.failure.usage.calls == 3
 
 
 def test_a_versionless_run_is_refined_under_its_own_keys() -> None:

@@ -60,7 +60,7 @@ def test_summed_losses_carry_their_full_text_and_never_an_empty_objective() -> N
     gradients = backward([trace], [critique(trace.output.text)], model=model)
     assert len(model.log) == 3
     for request in model.log:  # each judge and the answer are shown the whole of what both judges said
-        assert f"<critique>\n{'input answer: ' if causes(request) == ['system'] else ''}Too long." in last(request)
+        assert f"<critique>\n{'input.answer: ' if causes(request) == ['system'] else ''}Too long." in last(request)
         assert LONG in last(request)
         assert "It is wrong." in last(request)
     assert "It is wrong." in gradients.prompts["answer.system"].text
@@ -195,7 +195,7 @@ class Chain(Graph):
 
 
 def seconds(length: int) -> float:
-    model = ScriptedModel(lambda _: '{"system": "Go faster.", "input text": "Start better."}')
+    model = ScriptedModel(lambda _: '{"system": "Go faster.", "input.text": "Start better."}')
     start = time.process_time()
     trace = Chain(length).run({"text": "q"})
     gradients = backward([trace], [critique("Wrong.")], model=model)

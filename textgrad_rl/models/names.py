@@ -3,7 +3,7 @@
     pocket                        the embedded model
     ./folder, /folder             a folder with a transformers model
     hf:Org/Name                   a model from the Hugging Face hub or its cache
-    vllm:Org/Name                 the same, served by vLLM (not in this version)
+    vllm:Org/Name                 the same, sampled by vLLM in this process; vllm:pocket and vllm:./folder too
     litellm:provider/model        any provider litellm knows
     http://host:8000/v1#model     a server that speaks the OpenAI protocol; https too
 
@@ -51,7 +51,7 @@ def parse_name(name: str) -> ModelName:
         from textgrad_rl.pocket import folder
 
         return ModelName("folder", str(folder()))
-    if name.startswith((".", "/", "~")) or Path(name).is_dir():
+    if _is_local(name):
         # Absolute: transformers would look for a relative folder that is missing on the hub.
         return ModelName("folder", str(Path(name).expanduser().absolute()))
     scheme, separator, rest = name.partition(":")
@@ -62,6 +62,11 @@ def parse_name(name: str) -> ModelName:
     if not rest:
         raise ConfigError(f"{name!r} names no model; names look like {', '.join(FORMS)}")
     return ModelName(scheme, rest)
+
+
+def _is_local(name: str) -> bool:
+    """Tell whether a name is the embedded model's or a folder's."""
+    return name == "pocket" or name.startswith((".", "/", "~")) or Path(name).is_dir()
 
 
 def load_model(name: str, **options: Any) -> Model:
@@ -92,7 +97,10 @@ def load_model(name: str, **options: Any) -> Model:
 
         return _build(LiteLLM, (rest,), name, options)
     if scheme == "vllm":
-        raise ConfigError(f"{name!r}: the engine vllm is not available in this version; use hf:{rest} or a vLLM server")
+        from textgrad_rl.models.vllm import load_vllm
+
+        source = parse_name(rest).rest if _is_local(rest) else rest
+        return _build(load_vllm, (source,), name, {"name": name, **options})
     from textgrad_rl.models.transformers import load_transformers
 
     return _build(load_transformers, (rest,), name, {"name": name, **options})

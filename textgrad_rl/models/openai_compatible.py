@@ -27,10 +27,18 @@ from textgrad_rl_graphs.types import Completion, Dialect, Request
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+_TRUST = (
+    "If you trust this server, write the certificate of who signed its own into a file and name the file in the "
+    "environment variable SSL_CERT_FILE"
+)
+
 
 @final
 class OpenAICompatible:
     """Posts every request to ``{base_url}/chat/completions``.
+
+    Proxies come from the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), and so does the file of trusted certificates
+    where the system's are not enough (SSL_CERT_FILE).
 
     A server that answers for another model than asked is warned about, once per name: many local servers call the one
     model they hold by a name of their own.
@@ -109,11 +117,15 @@ class OpenAICompatible:
 
     def _open_session(self) -> ClientSession:
         """Return a client that keeps its connections; how many there are is the dispatcher's business."""
+        import ssl
+
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
         url = self._address.url
+        # aiohttp makes its own context at import, and would not see an SSL_CERT_FILE that is set later.
+        trusted = ssl.create_default_context() if url.scheme == "https" else True
         return ClientSession(
-            connector=TCPConnector(limit=0),
+            connector=TCPConnector(limit=0, ssl=trusted),
             timeout=ClientTimeout(total=self._timeout_s),
             cookie_jar=DummyCookieJar(),
             proxy=None if proxy_bypass(url.netloc) else getproxies().get(url.scheme),
@@ -121,7 +133,7 @@ class OpenAICompatible:
 
     async def _attempt(self, session: ClientSession, body: dict[str, Any]) -> Completion:
         """Make one attempt."""
-        from aiohttp import ClientError
+        from aiohttp import ClientConnectorCertificateError, ClientError
 
         key = ((os.environ.get("OPENAI_API_KEY") or "") if self._api_key is None else self._api_key).strip()
         authorization = self._address.authorization or (f"Bearer {key}" if key else None)
@@ -132,7 +144,9 @@ class OpenAICompatible:
                 status, said, data = response.status, response.headers, await response.read()
         except TimeoutError:
             failed: Exception = TransientError(f"{self.name}: no answer within {self._timeout_s} s")
-        except ValueError as error:  # a certificate, an address or a key that cannot be used
+        except ClientConnectorCertificateError as error:
+            failed = ModelError(hide(f"{self.name}: {error}. {_TRUST}", secrets))
+        except ValueError as error:  # an address or a key that cannot be used
             failed = ModelError(hide(f"{self.name}: {type(error).__name__}: {error}", secrets))
         except ClientError as error:
             failed = TransientError(hide(f"{self.name}: {type(error).__name__}: {error}", secrets))

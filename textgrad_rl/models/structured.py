@@ -1,18 +1,25 @@
 """Structured outputs where a server can, plain ones where it cannot.
 
 A server that answers 400 or 422 to a request with a ``response_format`` is asked once more without it. If that helps,
-this schema goes without from then on: whoever asks validates the answer anyway.
+this schema goes without from then on: whoever asks validates the answer anyway. Where it was an object of texts, which
+is what every role asks for and the plainest schema there is, all schemas do: a server without structured outputs costs
+one request, not one per node.
+
+Left out: waiting for the first answer before other calls leave with a schema. Those under way when the first is
+refused are refused too, once; waiting would cost every server that takes schemas a round trip.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, final
 
 from textgrad_rl.models.retry import BadRequestError
 from textgrad_rl_graphs.types import Completion
+
+_TEXTS = "an object of texts"
 
 
 @final
@@ -31,9 +38,9 @@ class StructuredOutputs:
         """
         if "response_format" not in body:
             return await attempt(body)
-        schema = json.dumps(body["response_format"], sort_keys=True)
+        schema = _kind(body["response_format"]["json_schema"]["schema"])
         plain = {key: value for key, value in body.items() if key != "response_format"}
-        if schema in self._refused:
+        if not self._refused.isdisjoint((schema, _TEXTS)):
             return await attempt(plain)
         try:
             return await attempt(body)
@@ -46,3 +53,10 @@ class StructuredOutputs:
                 self._refused.add(schema)
                 warnings.warn(f"asking without a schema from now on, because {refusal}", stacklevel=2)
             return completion
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """Return what a refusal tells about: this schema, or objects of texts, whatever their fields are called."""
+    fields = (schema.get("properties") or {}).values()
+    plainest = fields and all(field == {"type": "string"} for field in fields)
+    return _TEXTS if plainest else json.dumps(schema, sort_keys=True)

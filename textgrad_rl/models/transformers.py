@@ -1,18 +1,20 @@
-"""A transformers model in this process, with batched sampling of our own.
+"""A transformers model in this process, with batched sampling of our own; it is heard while it answers.
 
-Left out: adapters, quantized weights, several devices.
+Left out: quantized weights, several devices.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 from textgrad_rl.models.batching import Batcher
 from textgrad_rl.models.chat import check_tokenizer, prompt_ids
 from textgrad_rl.models.quiet import no_progress_bars
+from textgrad_rl.models.streaming import GrowingAnswer, grow, listener
 from textgrad_rl.policies.decode import Continuation, Decoded, decode
 from textgrad_rl_graphs.errors import ConfigError, ModelError
 from textgrad_rl_graphs.types import Completion, Dialect, Message, Request, Usage
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DataType = Literal["auto", "float32", "bfloat16"]
+
+
+class _Asked(NamedTuple):
+    """A request, and its answer under way where somebody listens."""
+
+    request: Request
+    growing: GrowingAnswer | None
 
 
 @final
@@ -73,7 +82,7 @@ class TransformersModel:
         self.trainable = False  # a policy trains the weights of the model it holds
         self._eos_ids = _eos_ids(model, tokenizer)
         self._max_positions = int(getattr(model.config.get_text_config(), "max_position_embeddings", 1 << 30))
-        self._batcher: Batcher[Request, Completion] = Batcher(self._answer, inline=deterministic)
+        self._batcher: Batcher[_Asked, Completion] = Batcher(self._answer, inline=deterministic)
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request, in one batch with what else is pending.
@@ -81,22 +90,24 @@ class TransformersModel:
         Raises:
             ModelError: for this request's fault (a prompt that is too long) or the batch's (out of memory).
         """
-        return await self._batcher.ask(request)
+        on_delta = listener(self.name)
+        growing = None if on_delta is None else GrowingAnswer(self._to_text, request.sampling.stop, on_delta)
+        return await self._batcher.ask(_Asked(request, growing))
 
-    def _answer(self, requests: Sequence[Request]) -> list[Completion | Exception]:
+    def _answer(self, batch: Sequence[_Asked]) -> list[Completion | Exception]:
         """Answer a batch."""
         try:
-            return self._decode(requests)
+            return self._decode(batch)
         except Exception as error:
             said = f"{self.name}: {type(error).__name__}: {error}"
-            return [_caused(ModelError(said), error) for _ in requests]
+            return [_caused(ModelError(said), error) for _ in batch]
 
-    def _decode(self, requests: Sequence[Request]) -> list[Completion | Exception]:
+    def _decode(self, batch: Sequence[_Asked]) -> list[Completion | Exception]:
         """Encode, sort, decode; results in the order of the requests."""
         encoded: dict[tuple[tuple[Message, ...], tuple[int, ...]], tuple[int, ...] | ModelError] = {}
-        results: list[Completion | Exception | None] = [None] * len(requests)
+        results: list[Completion | Exception | None] = [None] * len(batch)
         rows: dict[int, Continuation] = {}
-        for index, request in enumerate(requests):
+        for index, (request, _) in enumerate(batch):
             key = (request.messages, request.history_ids)
             if key not in encoded:
                 encoded[key] = self._encode(request)
@@ -107,6 +118,7 @@ class TransformersModel:
                 rows[index] = Continuation(ids, request.sampling, request.seed)
         # By content, so that the order of arrival cannot change the last bits of a result.
         order = sorted(rows, key=lambda index: (rows[index].seed, rows[index].prompt_ids, repr(rows[index].sampling)))
+        growing = {place: answer for place, index in enumerate(order) if (answer := batch[index].growing) is not None}
         with self.lock:
             version = self.weight_version
             decoded = decode(
@@ -116,6 +128,7 @@ class TransformersModel:
                 to_text=self._to_text,
                 max_positions=self._max_positions,
                 max_batch_rows=self.max_batch_rows,
+                on_tokens=partial(_grow, growing) if growing else None,
             )
         for index, sample in zip(order, decoded, strict=True):
             if isinstance(sample, ModelError):
@@ -145,7 +158,8 @@ class TransformersModel:
         )
 
     def _to_text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+        # Without the clean-up, which would change what was there before: the text of more tokens goes on from it.
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def __repr__(self) -> str:
         return f"TransformersModel({self.name!r})"
@@ -200,7 +214,8 @@ def read_pretrained(source: str, *, device: str = "auto", dtype: DataType = "aut
     types["auto"] = torch.bfloat16 if place.type == "cuda" else torch.float32
     if dtype not in types:
         raise ConfigError(f"dtype is one of {', '.join(sorted(types))}, got {dtype!r}")
-    if Path(source).is_absolute() and not (Path(source) / "config.json").is_file():
+    files = ("config.json", "adapter_config.json")  # of whole weights, of an adapter
+    if Path(source).is_absolute() and not any((Path(source) / name).is_file() for name in files):
         raise ConfigError(f"{source} holds no model: there is no config.json")
     try:
         with no_progress_bars():
@@ -216,6 +231,11 @@ def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     more = getattr(model.generation_config, "eos_token_id", None)
     ids = more if isinstance(more, list) else [more]
     return frozenset({int(tokenizer.eos_token_id), *(int(id_) for id_ in ids if id_ is not None)})
+
+
+def _grow(growing: Mapping[int, GrowingAnswer], drawn: Sequence[tuple[int, int, float]]) -> None:
+    """Pass what was drawn to the answers that somebody hears."""
+    grow([(growing[place], token, logprob) for place, token, logprob in drawn if place in growing])
 
 
 def _caused(error: ModelError, cause: Exception) -> ModelError:

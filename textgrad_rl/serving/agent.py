@@ -5,8 +5,8 @@ its calls stands in the trace with its tokens, gets critiques and credit, and is
 returns reads the last answers of its conversations, and an answer reads the one that its conversation goes on from:
 so a critique of the result reaches every call.
 
-Left out: streaming token by token, tools of the protocol (agents that write tool calls as text work), answers that
-have to follow a schema, and taking an agent's run over from a record without running it again.
+Left out: tools of the protocol (agents that write tool calls as text work), refinements that are held to the schema of
+the answer they replace, and taking an agent's run over from a record without running it again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from textgrad_rl.models.per_loop import PerLoop
+from textgrad_rl.models.streaming import OnDelta, heard
 from textgrad_rl_graphs.errors import ConfigError, GraphError, PolicyFaultError
 from textgrad_rl_graphs.frames import own_frames
 from textgrad_rl_graphs.graph import Graph
@@ -92,7 +93,7 @@ class Agent(Graph):
         trace = current_trace("an Agent")
         path = trace.graph.path_of(self.result)
         values = as_values(trace, path, inputs)
-        if taken := {"messages", "sampling"} & values.keys():
+        if taken := {"messages", "sampling", "answer_schema"} & values.keys():
             raise GraphError(f"{path}: the inputs of an agent cannot be named {', '.join(sorted(taken))}; rename them")
         if trace.replay is not None and self.effects == "once":
             said = "the agent's effects may happen only once, so it does not run again; set effects= if not so"
@@ -167,19 +168,15 @@ class _Scope:
         self._read: set[str] = set()
         self._asking: set[asyncio.Task[Completion]] = set()
 
-    async def ask(self, request: Request) -> Completion:
-        """Ask a question inside the run.
+    async def ask(self, request: Request, on_delta: OnDelta | None) -> Completion:
+        """Ask a question inside the run; ``on_delta`` hears the answer.
 
         Raises:
             ModelError, GraphError: from the node.
-            RefusedError: when the run ends first, or for a request that a node cannot carry.
+            RefusedError: when the run ends first.
         """
-        from textgrad_rl.serving.protocol import RefusedError
-
-        if request.schema is not None:
-            raise RefusedError("response_format is not supported for an agent", param="response_format")
         # Every question starts from the context of the run, not of the one before: keys must not depend on timing.
-        coroutine = self._ask(request)
+        coroutine = self._ask(request, on_delta)
         task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
         self._asking.add(task)
         try:
@@ -200,11 +197,13 @@ class _Scope:
         keys = sorted(self._answers.keys() - self._read)
         return {f"answer{number}": self._answers[key] for number, key in enumerate(keys, start=1)}
 
-    async def _ask(self, request: Request) -> Completion:
+    async def _ask(self, request: Request, on_delta: OnDelta | None) -> Completion:
         earlier = self._earlier(request.messages)
         reads = self._inputs if earlier is None else {"history": earlier}
         try:
-            value = await self._llm.chat(request.messages, sampling=self._sampling(request.sampling), **reads)
+            with heard(self._llm.model.name, on_delta):
+                sampling = self._sampling(request.sampling)
+                value = await self._llm.chat(request.messages, sampling=sampling, answer_schema=request.schema, **reads)
         except NodeFailedError as error:
             self.failure = error
             raise (error.__cause__ or error) from None
@@ -281,10 +280,10 @@ class _Door:
         if run_id in self._scopes:
             self._scopes[run_id].failure = GraphError(f"a request of the agent was refused: {reason}")
 
-    async def _answer(self, run_id: str, request: Request) -> Completion:
+    async def _answer(self, run_id: str, request: Request, on_delta: OnDelta | None) -> Completion:
         if run_id not in self._scopes:
             raise _ended()
-        return await self._scopes[run_id].ask(request)
+        return await self._scopes[run_id].ask(request, on_delta)
 
 
 def _ended() -> Exception:

@@ -2,8 +2,9 @@
 
 Source: OpenAI, "Create chat completion", https://platform.openai.com/docs/api-reference/chat/create.
 
-A field that would change the answer and is not known here is refused, unless it is empty. Left out: tools, audio,
-penalties and alternatives per token (``top_logprobs``).
+A field that would change the answer and is not known here is refused, unless it is empty. Left out: audio, penalties,
+alternatives per token (``top_logprobs``), and tools: answers are texts here, so no answer could hold a call as the
+protocol has it, and a client that was promised calls would take them for the final answer.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import base64
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from textgrad_rl.models.streaming import Delta
 from textgrad_rl_graphs.errors import ConfigError
-from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.types import Completion, Image, Message, Request, Sampling
 
 TokenText = Callable[[int], str]
@@ -36,6 +38,11 @@ _HARMLESS = frozenset(
     ]
 )
 """Fields that do not change what is answered; ``parallel_tool_calls`` says nothing without tools."""
+
+_INSTEAD = dict.fromkeys(
+    ["tools", "functions"], "answers are plain text here; tell of them in a message and read the calls in the text"
+)
+"""What to do without a field, where leaving it out is not the whole story."""
 
 _DATA_URL = re.compile(r"data:(image/[\w.+-]+);base64,(.+)", re.DOTALL)
 
@@ -68,7 +75,8 @@ class _Fields(BaseModel):
         """Refuse fields that say something and are not known."""
         for name, value in (self.model_extra or {}).items():
             if value and name not in _HARMLESS:
-                raise RefusedError(f"{where}{name} is not supported by this server; leave it out", param=where + name)
+                advice = _INSTEAD.get(name, "leave it out")
+                raise RefusedError(f"{where}{name} is not supported by this server: {advice}", param=where + name)
 
 
 class TextPart(_Fields):
@@ -219,50 +227,91 @@ def answer_body(body: ChatBody, completions: Sequence[Completion], token_text: T
     """
     messages = [{"role": "assistant", "content": completion.text} for completion in completions]
     choices = [
-        {"index": index, "message": message, **_end(body, completion, token_text)}
+        {
+            "index": index,
+            "message": message,
+            "finish_reason": completion.finish_reason,
+            **_beside(body, completion, token_text),
+        }
         for index, (message, completion) in enumerate(zip(messages, completions, strict=True))
     ]
     ids = {"prompt_token_ids": list(completions[0].prompt_ids)} if body.return_token_ids else {}
-    return {**_head(body, completions, "chat.completion"), "choices": choices, "usage": _usage(completions), **ids}
+    return {**_head(body, "chat.completion"), "choices": choices, "usage": _usage(completions), **ids}
 
 
-def answer_chunks(
-    body: ChatBody, completions: Sequence[Completion], token_text: TokenText | None
-) -> Iterator[dict[str, Any]]:
-    """Return the JSON chunks of a streamed answer: per choice its role, its text word by word, and its end."""
-    head = _head(body, completions, "chat.completion.chunk")
-    counts = body.stream_options is not None and body.stream_options.include_usage
-    usage: dict[str, Any] = {"usage": None} if counts else {}
-    for index, completion in enumerate(completions):
-        ids = {"prompt_token_ids": list(completion.prompt_ids)} if body.return_token_ids else {}
-        opening = {"index": index, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
-        yield {**head, "choices": [opening], **usage, **ids}
-        for piece in re.findall(r"\S+\s*|^\s+", completion.text):
-            yield {**head, "choices": [{"index": index, "delta": {"content": piece}, "finish_reason": None}], **usage}
-        yield {**head, "choices": [{"index": index, "delta": {}, **_end(body, completion, token_text)}], **usage}
-    if counts:
-        yield {**head, "choices": [], "usage": _usage(completions)}
+@final
+class AnswerChunks:
+    """The JSON chunks of one streamed answer: per choice its role, its text as it grows, and its end.
+
+    What a choice grows by may come in deltas; what they did not tell comes word by word once the whole answer is there.
+
+    Args:
+        body: what was asked.
+        token_text: as for :func:`answer_body`.
+    """
+
+    def __init__(self, body: ChatBody, token_text: TokenText | None) -> None:
+        """Start with nothing told."""
+        self._body = body
+        self._token_text = token_text
+        self._counts = body.stream_options is not None and body.stream_options.include_usage
+        self._head = _head(body, "chat.completion.chunk") | ({"usage": None} if self._counts else {})
+        self._told: dict[int, Delta] = {}
+
+    def of(self, index: int, news: Delta | Completion) -> Iterator[dict[str, Any]]:
+        """Return the chunks that tell what a choice has grown by, or how it ends.
+
+        Raises:
+            ValueError: when the whole answer does not go on from what was told.
+        """
+        if index not in self._told:
+            self._told[index] = Delta("", (), ())
+            yield self._choice(index, {"role": "assistant", "content": ""})
+        told = self._told[index]
+        if isinstance(news, Delta):
+            self._told[index] = told + news
+            if news.text or self._body.logprobs or self._body.return_token_ids:
+                yield self._choice(index, {"content": news.text}, **self._beside(news))
+            return
+        if not news.text.startswith(told.text):
+            raise ValueError("the answer is another one than what was streamed of it")
+        for piece in re.findall(r"\S+\s*|^\s+", news.text[len(told.text) :]):
+            yield self._choice(index, {"content": piece})
+        count = len(told.output_ids)
+        rest = Delta("", news.output_ids[count:], news.logprobs[count:])
+        ids = {"prompt_token_ids": list(news.prompt_ids)} if self._body.return_token_ids else {}
+        yield {**self._choice(index, {}, **self._beside(rest), finish_reason=news.finish_reason), **ids}
+
+    def last(self, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
+        """Return the chunk with the usage, if it was asked for."""
+        if self._counts:
+            yield {**self._head, "choices": [], "usage": _usage(completions)}
+
+    def _choice(self, index: int, delta: dict[str, str], **beside: Any) -> dict[str, Any]:
+        return {**self._head, "choices": [{"index": index, "delta": delta, "finish_reason": None, **beside}]}
+
+    def _beside(self, news: Delta) -> dict[str, Any]:
+        return _beside(self._body, news, self._token_text)
 
 
-def _head(body: ChatBody, completions: Sequence[Completion], kind: str) -> dict[str, Any]:
-    id_ = digest(*(part for item in completions for part in (item.text, item.prompt_ids, item.output_ids)))
-    return {"id": f"chatcmpl-{id_}", "object": kind, "created": int(time.time()), "model": body.model}
+def _head(body: ChatBody, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": body.model}
 
 
-def _end(body: ChatBody, completion: Completion, token_text: TokenText | None) -> dict[str, Any]:
-    """Return what stands beside the text of a choice."""
-    ids = {"token_ids": list(completion.output_ids)} if body.return_token_ids else {}
-    return {"finish_reason": completion.finish_reason, "logprobs": _logprobs(body, completion, token_text), **ids}
+def _beside(body: ChatBody, said: Delta | Completion, token_text: TokenText | None) -> dict[str, Any]:
+    """Return what stands beside a text: its tokens, as far as they were asked for."""
+    ids = {"token_ids": list(said.output_ids)} if body.return_token_ids else {}
+    return {"logprobs": _logprobs(said, token_text) if body.logprobs else None, **ids}
 
 
-def _logprobs(body: ChatBody, completion: Completion, token_text: TokenText | None) -> dict[str, Any] | None:
+def _logprobs(said: Delta | Completion, token_text: TokenText | None) -> dict[str, Any] | None:
     """Return the log-probability of every sampled token, EOS included; None where the model does not tell."""
-    if not body.logprobs or not completion.logprobs:
+    if not said.logprobs:
         return None
     text = token_text or "token_id:{}".format
     content = [
         {"token": token, "logprob": logprob, "bytes": list(token.encode()), "top_logprobs": []}
-        for token, logprob in zip(map(text, completion.output_ids), completion.logprobs, strict=True)
+        for token, logprob in zip(map(text, said.output_ids), said.logprobs, strict=True)
     ]
     return {"content": content, "refusal": None}
 

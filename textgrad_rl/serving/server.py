@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 from urllib.parse import quote
 
+from textgrad_rl.models.streaming import OnDelta, heard
 from textgrad_rl_graphs.hashing import derive_seed, digest
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.types import Completion, Request
@@ -49,9 +50,10 @@ class Server:
         """Return what was asked and answered under a run id so far, in the order of the answers."""
         return list(self._calls.get(run_id, ()))
 
-    async def answer(self, run_id: str, request: Request) -> Completion:
+    async def answer(self, run_id: str, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Ask the model and record the answer."""
-        completion = await self._model.complete(request)
+        with heard(self._model.name, on_delta):
+            completion = await self._model.complete(request)
         if run_id:
             self._calls[run_id].append((request, completion))
         return completion

@@ -89,4 +89,8 @@ def sign_test(wins: int, losses: int) -> float:
     1.0
     """
     n = wins + losses
-    return float(sum(comb(n, k) for k in range(wins, n + 1)) / 2**n)
+    ways = total = comb(n, wins)
+    for k in range(wins, n):
+        ways = ways * (n - k) // (k + 1)  # C(n, k + 1): anew, each would cost as much as all before it
+        total += ways
+    return float(total / 2**n)

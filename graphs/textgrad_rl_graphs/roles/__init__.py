@@ -12,6 +12,16 @@ from textgrad_rl_graphs.roles.backward import BackwardRole, Cause
 from textgrad_rl_graphs.roles.consult import Consultation, consult
 from textgrad_rl_graphs.roles.critique import CritiqueRole, Verdict
 from textgrad_rl_graphs.roles.refine import RefineRole
-from textgrad_rl_graphs.roles.rewrite import RewriteRole
+from textgrad_rl_graphs.roles.rewrite import RewriteRole, Version
 
-__all__ = ["BackwardRole", "Cause", "Consultation", "CritiqueRole", "RefineRole", "RewriteRole", "Verdict", "consult"]
+__all__ = [
+    "BackwardRole",
+    "Cause",
+    "Consultation",
+    "CritiqueRole",
+    "RefineRole",
+    "RewriteRole",
+    "Verdict",
+    "Version",
+    "consult",
+]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from textgrad_rl_graphs.conversation import shown_in, system_message, transcript
 from textgrad_rl_graphs.errors import ParseError
-from textgrad_rl_graphs.roles.json_answer import json_object, shorten
+from textgrad_rl_graphs.roles.json_answer import json_object, shorten, texts_schema
 from textgrad_rl_graphs.types import Dialect, Message
 
 _SYSTEM = """You improve a program made of language-model calls. You see one call: the text that went in, the response \
@@ -28,7 +28,7 @@ class Cause(NamedTuple):
     """Something a response depended on.
 
     Attributes:
-        name: key of the answer, e.g. ``"system"`` or ``"input plan"``.
+        name: key of the answer, e.g. ``"system"`` or ``"input.plan"``.
         text: its whole text.
         describe: its role in the program.
         is_prompt: a trainable prompt, rather than an input.
@@ -80,6 +80,14 @@ class BackwardRole:
             f"<critique>\n{critique}\n</critique>\nCauses to give feedback on:\n{listed}"
         )
         return (*system_message(_SYSTEM), Message("user", user, shown_in(messages)))
+
+    def schema(self, dialect: Dialect, causes: Sequence[Cause]) -> Mapping[str, Any] | None:
+        """Return the JSON schema of an answer: a text for every cause; None in the plain dialect.
+
+        >>> BackwardRole().schema("json", [Cause("system", "Solve."), Cause("input.plan", "Add.")])["required"]
+        ['system', 'input.plan']
+        """
+        return texts_schema(*[cause.name for cause in causes]) if dialect == "json" else None
 
     def parse(self, dialect: Dialect, text: str, *, causes: Sequence[Cause], critique: str) -> Mapping[str, str]:
         """Return feedback by cause; causes that should stay as they are are left out.

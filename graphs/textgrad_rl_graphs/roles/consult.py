@@ -32,6 +32,7 @@ async def consult(
     sampling: Sampling,
     retries: int = 2,
     schema: Mapping[str, Any] | None = None,
+    spent: list[Usage] | None = None,
 ) -> Consultation[T]:
     """Ask until ``parse`` succeeds, each attempt with a seed of its own.
 
@@ -44,6 +45,7 @@ async def consult(
         sampling: how answers are drawn.
         retries: further attempts after an unreadable answer.
         schema: the JSON schema that answers have to follow, None for free text.
+        spent: what every attempt cost is added to it as its answer comes, so that it tells of failures too.
 
     Raises:
         ParseError: when no attempt could be read; names the last answer.
@@ -53,6 +55,8 @@ async def consult(
     for attempt in range(retries + 1):
         request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role, schema=schema)
         completion = await ask(model, request)
+        if spent is not None:
+            spent.append(completion.usage)
         usage = usage + completion.usage if attempt else completion.usage
         try:
             return Consultation(parse(completion.text), completion, usage, attempt + 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from textgrad_rl_graphs.errors import ParseError
-from textgrad_rl_graphs.roles.json_answer import json_object, json_text, shorten
+from textgrad_rl_graphs.roles.json_answer import json_object, json_text, shorten, texts_schema
 from textgrad_rl_graphs.types import Dialect, Message
 
 _VERDICT = re.compile(r"verdict:\s*\**\s*(correct|right|incorrect|wrong)\b", re.IGNORECASE)
@@ -41,6 +42,10 @@ class CritiqueRole:
             return (Message("system", "Check the solution."), Message("user", user))
         shown = ", without giving the reference away" if reference else ""
         return (Message("system", _JSON_SYSTEM.format(shown=shown)), Message("user", user))
+
+    def schema(self, dialect: Dialect) -> Mapping[str, Any] | None:
+        """Return the JSON schema of an answer, the critique before the verdict; None in the plain dialect."""
+        return texts_schema("critique", "verdict") if dialect == "json" else None
 
     def parse(self, dialect: Dialect, text: str) -> Verdict:
         """Read an answer.

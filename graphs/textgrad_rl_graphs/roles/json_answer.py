@@ -1,9 +1,11 @@
-"""Read the JSON object in a model's answer, whatever stands around it."""
+"""What JSON a role wants as an answer, and how it is read, whatever stands around it."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from textgrad_rl_graphs.errors import ParseError
@@ -11,6 +13,21 @@ from textgrad_rl_graphs.errors import ParseError
 _DECODER = json.JSONDecoder(strict=False)
 _START = re.compile(r'\{\s*["}]')
 _MAX_FAILED_STARTS = 1000
+
+
+@lru_cache(maxsize=1024)
+def texts_schema(*names: str) -> Mapping[str, Any]:
+    """Return the JSON schema of an object with exactly these fields, each a text; one object for all who ask.
+
+    >>> texts_schema("prompt")["required"]
+    ['prompt']
+    """
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": [*names],
+        "additionalProperties": False,
+    }
 
 
 def json_object(text: str) -> dict[str, Any]:

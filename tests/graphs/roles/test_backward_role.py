@@ -10,7 +10,7 @@ from textgrad_rl_graphs.types import Dialect, Message
 
 ROLE = BackwardRole()
 SYSTEM = Cause("system", "Solve.", "tells the solver what to do", is_prompt=True)
-PLAN = Cause("input plan", "Add them.")
+PLAN = Cause("input.plan", "Add them.")
 
 
 def test_json_shows_the_call_the_critique_and_every_cause_with_its_role() -> None:
@@ -28,7 +28,7 @@ def test_json_shows_the_call_the_critique_and_every_cause_with_its_role() -> Non
         "<response>\n41\n",
         "Off by one.",
         "tells the solver",
-        'name="input plan"',
+        'name="input.plan"',
         "Add them.",
     ):
         assert part in text
@@ -43,7 +43,7 @@ def test_plain_shows_prompt_and_critique_on_a_line_each() -> None:
     )
 
 
-@given(st.dictionaries(st.sampled_from(["system", "input plan", "other"]), st.text(max_size=30), min_size=1))
+@given(st.dictionaries(st.sampled_from(["system", "input.plan", "other"]), st.text(max_size=30), min_size=1))
 def test_json_gives_back_what_was_said_about_each_cause(said: dict[str, str]) -> None:
     known = {name: text for name, text in said.items() if name != "other"}
     if known:
@@ -56,13 +56,13 @@ def test_json_gives_back_what_was_said_about_each_cause(said: dict[str, str]) ->
 
 @pytest.mark.parametrize("text", ["Keep the prompt.", " keep the prompt ", "KEEP THE PROMPT.\n"])
 def test_plain_can_leave_the_prompt_as_it_is(text: str) -> None:
-    assert ROLE.parse("plain", text, causes=[SYSTEM, PLAN], critique="c") == {"input plan": "c"}
+    assert ROLE.parse("plain", text, causes=[SYSTEM, PLAN], critique="c") == {"input.plan": "c"}
 
 
 def test_plain_feedback_goes_to_the_prompt_and_the_critique_to_the_inputs() -> None:
     found = ROLE.parse("plain", " Tell the solver: Carry. \n", causes=[PLAN, SYSTEM], critique="c")
-    assert found == {"system": "Tell the solver: Carry.", "input plan": "c"}
-    assert ROLE.parse("plain", "anything", causes=[PLAN], critique="c") == {"input plan": "c"}
+    assert found == {"system": "Tell the solver: Carry.", "input.plan": "c"}
+    assert ROLE.parse("plain", "anything", causes=[PLAN], critique="c") == {"input.plan": "c"}
 
 
 GARBAGE = ["", " \n", "Carry the tens.", "null", "[1, 2]", "x" * 100_000, "{" * 100_000, '{"a":' * 20_000, "\x00\ud800"]

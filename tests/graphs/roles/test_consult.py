@@ -48,3 +48,15 @@ async def test_a_model_error_is_passed_on_at_once() -> None:
     with pytest.raises(ModelError, match="down"):
         await consult(model, "critique", MESSAGES, parse, seed_for=lambda attempt: attempt, sampling=Sampling())
     assert len(model.log) == 1
+
+
+async def test_what_failed_attempts_cost_is_told_too() -> None:
+    answers = iter(["one", ModelError("down")])
+    model, spent = ScriptedModel(lambda _: next(answers)), [Usage(calls=5)]
+    with pytest.raises(ModelError, match="down"):
+        await consult(model, "critique", MESSAGES, parse, seed_for=int, sampling=Sampling(), spent=spent)
+    assert spent == [Usage(calls=5), Usage(7, 3, 1)]
+    model = ScriptedModel(lambda _: "one")
+    with pytest.raises(ParseError):
+        await consult(model, "critique", MESSAGES, parse, seed_for=int, sampling=Sampling(), spent=spent)
+    assert Usage.sum(spent).calls == 5 + 1 + 3

@@ -1,5 +1,5 @@
 """The tiny model of the policies' tests."""
 
-from tests.textgrad_rl.policies.conftest import new_model, tokenizer
+from tests.textgrad_rl.policies.conftest import new_model, new_policy, tokenizer
 
-__all__ = ["new_model", "tokenizer"]
+__all__ = ["new_model", "new_policy", "tokenizer"]

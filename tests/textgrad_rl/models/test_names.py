@@ -58,7 +58,6 @@ def test_an_unknown_name_lists_those_there_are(name: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("vllm:Org/Name", "not available in this version"),
         ("hf:", "names no model"),
         ("http://host:8000/v1", "lacks the model: write http://host:8000/v1#model"),
         ("litellm:gpt-5-mini", "litellm:openai/gpt-5-mini"),
@@ -77,6 +76,7 @@ def test_names_that_cannot_be_loaded_say_why(name: str, said: str) -> None:
         ("http://host/v1#model", "timeout", "timeout_s"),
         ("litellm:openai/x", "max_concurency", "max_concurrency"),
         ("./folder", "devise", "device"),
+        ("vllm:Org/Name", "max_rows", "max_batch_rows"),
     ],
 )
 def test_an_unknown_option_lists_the_backends_own(name: str, option: str, near: str) -> None:

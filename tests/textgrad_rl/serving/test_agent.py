@@ -11,6 +11,7 @@ import openai
 import pytest
 
 import textgrad_rl as tgr
+from tests.support.openai_server import serve
 from textgrad_rl.policies.policy import TransformersPolicy
 from textgrad_rl.policies.rows import Row, Segment
 from textgrad_rl_graphs.session import Session
@@ -260,12 +261,29 @@ def test_an_answer_stays_the_last_one_where_the_next_call_failed() -> None:
 
 
 def test_requests_that_no_node_can_carry_are_mistakes_of_the_program() -> None:
-    for fields in ({"tools": [{"type": "function"}]}, {"response_format": {"type": "json_object"}}):
-        agent = tgr.Agent(
-            MODEL, lambda base_url, question, fields=fields: chat(base_url, say("user", question), **fields)
-        )
-        with pytest.raises(tgr.GraphError, match="a request of the agent was refused"):
-            agent.run({"question": "q"})
+    def program(base_url: str, question: str) -> str:
+        return chat(base_url, say("user", question), tools=[{"type": "function"}])
+
+    with pytest.raises(tgr.GraphError, match=r"a request of the agent was refused: tools .* tell of them in a message"):
+        tgr.Agent(MODEL, program).run({"question": "q"})
+
+
+def test_the_form_an_agent_asks_for_reaches_the_model_and_no_other_call() -> None:
+    form = {"type": "object", "properties": {"steps": {"type": "integer"}}}
+
+    def program(base_url: str, schema: str) -> str:
+        named = {"type": "json_schema", "json_schema": {"name": "plan", "schema": form}}
+        said = [chat(base_url, say("user", schema), response_format=named)]
+        said += [chat(base_url, say("user", "more"), response_format={"type": "json_object"})]
+        return " ".join([*said, chat(base_url, say("user", "free"))])
+
+    with serve(lambda messages, body: json.dumps(body.get("response_format", "text"))) as upstream:
+        model = tgr.load_model(f"{upstream.url}#small")
+        trace = tgr.Agent(model, program).run({"schema": "q"})
+    asked = [seen.body.get("response_format") for seen in upstream.requests]
+    assert [item and item["json_schema"]["schema"] for item in asked] == [form, {"type": "object"}, None]
+    assert trace.output is not None
+    assert [call.path for call in trace.ordered()] == ["llm"] * 3 + ["result"]
 
 
 async def test_a_budget_ends_an_agent_that_swallows_every_error() -> None:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from textgrad_rl.models.chat_completions import chat_body, read_completion
-from textgrad_rl.serving.protocol import RefusedError, answer_body, answer_chunks, read_body
+from textgrad_rl.models.streaming import Delta
+from textgrad_rl.serving.protocol import AnswerChunks, RefusedError, answer_body, read_body
 from textgrad_rl_graphs.types import Completion, Image, Message, Request, Sampling, Usage
 
 PIXEL = "data:image/png;base64,aGVsbG8="
@@ -57,7 +58,7 @@ def test_fields_that_change_nothing_are_taken(harmless: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
-        ({"tools": [{"type": "function"}]}, "tools", "not supported"),
+        ({"tools": [{"type": "function"}]}, "tools", "tell of them in a message"),
         ({"top_k": 5}, "top_k", "not supported"),
         ({"messages": []}, "messages", "at least 1"),
         ({"messages": "hi"}, "messages", "array"),
@@ -121,13 +122,37 @@ def test_several_choices_read_their_prompt_once() -> None:
     assert said["usage"] == {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}
 
 
+@pytest.mark.parametrize("streamed", [0, 1, 4])
 @pytest.mark.parametrize("text", ["", " ", "a", " It is\n\n 42. "])
-def test_a_stream_puts_the_text_together_again(text: str) -> None:
-    asked = body(stream=True, stream_options={"include_usage": True})
-    *chunks, last = answer_chunks(asked, [Completion(text=text, usage=Usage(5, 3, calls=1))], None)
+def test_a_stream_puts_the_text_together_again(text: str, streamed: int) -> None:
+    answer = Completion(text=text, usage=Usage(5, 3, calls=1))
+    stream = AnswerChunks(body(stream=True, stream_options={"include_usage": True}), None)
+    chunks = [*stream.of(0, Delta(text[:streamed], (), ())), *stream.of(0, answer)]
+    (last,) = stream.last([answer])
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     assert "".join(delta.get("content", "") for delta in deltas) == text
-    assert deltas[0]["role"] == "assistant"
+    assert [delta.get("role") for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["stop"]
     assert {chunk["usage"] for chunk in chunks} == {None}
     assert (last["choices"], last["usage"]["total_tokens"]) == ([], 8)
+
+
+@pytest.mark.parametrize("streamed", [0, 2, 3])
+def test_a_stream_carries_every_token_once(streamed: int) -> None:
+    stream = AnswerChunks(body(stream=True, logprobs=True, return_token_ids=True), None)
+    deltas = [Delta("", ANSWER.output_ids[i : i + 1], ANSWER.logprobs[i : i + 1]) for i in range(streamed)]
+    everything: list[Delta | Completion] = [*deltas, ANSWER]
+    chunks = [chunk for news in everything for chunk in stream.of(0, news)]
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert [id_ for choice in choices for id_ in choice.get("token_ids", ())] == [4, 5, 6]
+    told = [choice["logprobs"]["content"] for choice in choices if choice.get("logprobs")]
+    assert [token["logprob"] for tokens in told for token in tokens] == [-0.5, -0.25, 0.0]
+    assert chunks[-1]["prompt_token_ids"] == [1, 2]
+    assert list(stream.last([ANSWER])) == []
+
+
+def test_a_stream_never_hides_that_the_answer_is_another_one() -> None:
+    stream = AnswerChunks(body(stream=True), None)
+    list(stream.of(0, Delta("It is 41", (), ())))
+    with pytest.raises(ValueError, match="another one"):
+        list(stream.of(0, Completion(text="It is 42")))

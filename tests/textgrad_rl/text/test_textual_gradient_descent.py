@@ -114,15 +114,46 @@ def test_the_memory_survives_a_round_trip_through_json():
     descent.reject(found)
     other, _ = optimizer("new")
     other.load_state(json.loads(json.dumps(descent.state())))
-    assert other.state() == {"rejected": {"a": ["new"]}}
+    assert other.state() == {"rejected": {"a": ["new"]}, "tried": {}}
     assert other.propose({"a": tgr.Prompt("old")}, gradients(a=["x"]))[0].reason == "lost before"
     other.load_state(descent.state())
     descent.reject(found)
-    assert other.state() == {"rejected": {"a": ["new"]}}  # no shared list
+    assert other.state() == {"rejected": {"a": ["new"]}, "tried": {}}  # no shared list
+
+
+def test_versions_survive_a_round_trip_through_json():
+    descent, _ = optimizer("new", memory=2)
+    descent.propose({"a": tgr.Prompt("old")}, gradients(a=["x", "x"]))
+    other, _ = optimizer("new", memory=2)
+    other.load_state(json.loads(json.dumps(descent.state())))
+    assert other.tried == descent.tried == {"a": [("new", (("x", 2),), "")]}
+    other.propose({"a": tgr.Prompt("new")}, gradients(a=["x"]))
+    assert descent.tried["a"][0].outcome == ""  # no shared list
+
+
+def test_a_proposal_tells_what_it_cost_whether_it_could_be_read_or_not():
+    for answer, attempts in (("new", 1), ("", 3)):
+        descent, _ = optimizer(answer)
+        (found,) = descent.propose({"a": tgr.Prompt("old")}, gradients(a=["x"]))
+        assert found.usage.calls == attempts
+
+
+def test_what_was_read_before_the_server_broke_down_is_counted():
+    answers = iter(["", ModelError("down")])
+    descent, _ = optimizer(lambda _: next(answers))
+    (found,) = descent.propose({"a": tgr.Prompt("old")}, gradients(a=["x"]))
+    assert found.reason == "no rewrite: down"
+    assert found.usage.calls == 1
+
+
+@pytest.mark.parametrize("examples", ["Be brief.", ["Be brief.", 3]])
+def test_examples_that_are_no_list_of_texts_are_rejected(examples):
+    with pytest.raises(ConfigError, match="examples takes a list of prompts"):
+        optimizer("", examples=examples)
 
 
 def test_limits_below_one_are_rejected():
-    for wrong in ({"feedback_limit": 0}, {"rejected_limit": 0}):
+    for wrong in ({"feedback_limit": 0}, {"rejected_limit": 0}, {"memory": -1}):
         with pytest.raises(ConfigError):
             optimizer("", **wrong)
 
