@@ -5,43 +5,40 @@ Source: https://arxiv.org/abs/2402.03300. Without the KL term (off by default in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
-
-from textgrad_rl.methods.advantages import Scale
-from textgrad_rl.methods.losses import Aggregation, PolicyLoss
+from textgrad_rl.methods.aggregation import Aggregation
+from textgrad_rl.methods.clip import Clip
+from textgrad_rl.methods.estimators import Scale
+from textgrad_rl.methods.losses import PolicyLoss
+from textgrad_rl.methods.method import Method
 from textgrad_rl.policies.optimizer import Optimizer
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GRPO:
-    """Clipped surrogate on group-normalised advantages, mean over sequences of token means.
+def GRPO(
+    *,
+    learning_rate: float = 1e-6,
+    scale: Scale = "std",
+    clip_low: float | None = 0.2,
+    clip_high: float | None = 0.2,
+    aggregation: Aggregation = "sequence_mean",
+    length: int | None = None,
+    max_grad_norm: float = 1.0,
+) -> Method:
+    """Return the method: clipped surrogate on group-normalised advantages, mean over sequences of token means.
 
     Args:
         learning_rate: of AdamW.
         scale: ``"std"`` as in the paper, ``"none"`` as in Dr. GRPO.
-        clip_low, clip_high: clip range; None for no clipping.
-        aggregation, length: see :class:`textgrad_rl.methods.losses.PolicyLoss`.
+        clip_low: range of the ratio below 1; None for no bound.
+        clip_high: range above 1; None for no bound.
+        aggregation: see :mod:`textgrad_rl.methods.aggregation`.
+        length: tokens, for ``aggregation="constant_length"``.
         max_grad_norm: gradients are scaled down to this norm.
+
+    >>> GRPO(learning_rate=1e-5).optimizer.learning_rate
+    1e-05
     """
-
-    learning_rate: float = 1e-6
-    scale: Scale = "std"
-    clip_low: float | None = 0.2
-    clip_high: float | None = 0.2
-    aggregation: Aggregation = "sequence_mean"
-    length: int | None = None
-    max_grad_norm: float = 1.0
-
-    @property
-    def loss(self) -> PolicyLoss:
-        """The loss, as names and numbers."""
-        return PolicyLoss(
-            clip_low=self.clip_low, clip_high=self.clip_high, aggregation=self.aggregation, length=self.length
-        )
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer's settings."""
-        return Optimizer(learning_rate=self.learning_rate, max_grad_norm=self.max_grad_norm)
+    return Method(
+        scale=scale,
+        loss=PolicyLoss(term=Clip(low=clip_low, high=clip_high), aggregation=aggregation, length=length),
+        optimizer=Optimizer(learning_rate=learning_rate, max_grad_norm=max_grad_norm),
+    )

@@ -1,67 +1,14 @@
-from statistics import pstdev
-
 import pytest
 
 import textgrad_rl as tgr
 from tests.support.scripted import ScriptedCritic, ScriptedModel
-from textgrad_rl.methods.advantages import advantages, group_advantages
+from textgrad_rl.methods.advantages import advantages
+from textgrad_rl.methods.estimators import group_advantages
 from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.refine import Refine
 
 RIGHT, WRONG = Feedback(score=1.0, correct=True), Feedback(score=0.0, correct=False, critique="It is off by one.")
-
-# (right initial responses of 7, refinement right, A of the refinement, of right and of wrong responses, A with std)
-TABLE = [
-    (0, 1, 0.875, None, -0.125, 2.475),
-    (0, 0, 0.0, None, 0.0, 0.0),
-    (1, 0, -0.125, 0.875, -0.125, -0.354),
-    (3, 1, 0.5, 0.5, -0.5, 0.935),
-    (3, 0, -0.375, 0.625, -0.375, -0.725),
-    (6, 1, 0.125, 0.125, -0.875, 0.354),
-    (6, 0, -0.75, 0.25, -0.75, -1.620),
-    (7, 1, 0.0, 0.0, None, 0.0),
-    (7, 0, -0.875, 0.125, None, -2.475),
-]
-
-
-@pytest.mark.parametrize(("right", "refined", "of_refinement", "of_right", "of_wrong", "with_std"), TABLE)
-def test_the_advantage_table_of_critique_grpo(right, refined, of_refinement, of_right, of_wrong, with_std):
-    rewards = [1.0] * right + [0.0] * (7 - right) + [float(refined)]
-    *initial, last = group_advantages(rewards)
-    assert last == of_refinement
-    assert initial == [of_right] * right + [of_wrong] * (7 - right)
-    assert group_advantages(rewards, "std", epsilon=0.0)[-1] == pytest.approx(with_std, abs=5e-4)
-    assert group_advantages(rewards, "std")[-1] == pytest.approx(
-        with_std, abs=2e-3
-    )  # epsilon is felt in the third digit
-
-
-def test_the_std_is_that_of_a_sample_not_of_a_population():
-    rewards = [0.0] * 7 + [1.0]
-    assert group_advantages(rewards, "std", epsilon=0.0)[-1] == pytest.approx(2.475, abs=5e-4)
-    assert 0.875 / pstdev(rewards) == pytest.approx(2.646, abs=5e-4)
-
-
-@pytest.mark.parametrize("scale", ["none", "std"])
-@pytest.mark.parametrize("reward", [0.0, 1.0, 0.1, 1 / 3, -7.3])
-def test_identical_rewards_give_exactly_zero(scale, reward):
-    assert group_advantages([reward] * 3, scale) == [0.0] * 3
-
-
-def test_an_empty_group_and_a_group_of_one_have_no_advantage():
-    assert group_advantages([]) == []
-    assert group_advantages([0.7], "std") == [0.0]
-
-
-def test_a_shift_of_all_rewards_changes_nothing_and_a_scale_only_the_unnormalised():
-    rewards = [0.0, 0.25, 1.0]
-    plain = group_advantages(rewards)
-    assert group_advantages([reward + 4 for reward in rewards]) == pytest.approx(plain)
-    assert sum(plain) == pytest.approx(0, abs=1e-15)
-    assert group_advantages([2 * reward for reward in rewards]) == pytest.approx([2 * value for value in plain])
-    scaled = group_advantages([2 * reward for reward in rewards], "std", epsilon=0.0)
-    assert scaled == pytest.approx(group_advantages(rewards, "std", epsilon=0.0))
 
 
 class One(tgr.Graph):
@@ -222,7 +169,7 @@ def test_a_refinement_of_a_frozen_node_counts_for_the_baseline_but_has_no_row():
     graph = Two(frozen, policy(lambda _: "s"))
     graph.plan.system = planner
     traces = runs(graph)
-    backward_model = ScriptedModel(lambda _: '{"system": "Plan more.", "input plan": "Better."}')
+    backward_model = ScriptedModel(lambda _: '{"system": "Plan more.", "input.plan": "Better."}')
     gradients = tgr.backward(traces, [WRONG] * 2, model=backward_model)
     attempts = tgr.refine(traces, gradients, ScriptedCritic(lambda _: RIGHT), plan=Refine(node="plan"))
     assert [item.kept for item in attempts].count(True) == 1
@@ -278,3 +225,38 @@ def test_a_failed_run_of_the_policy_still_trains_what_it_said():
     traces = runs(Checked(policy()))
     rows = advantages(traces, [Feedback(score=0.0, correct=False, fault="policy"), RIGHT])["solve.model"]
     assert [row.advantage for row in rows] == [-0.5, 0.5]
+
+
+def test_the_standard_deviation_of_the_batch_is_over_all_groups():
+    rows = advantages(runs(One(policy()), ("a", "b")), [RIGHT, WRONG, WRONG, WRONG], scale="batch_std")["solve.model"]
+    assert [row.advantage for row in rows] == pytest.approx([0.5 / 0.5001, -0.5 / 0.5001, 0.0, 0.0])
+
+
+def test_the_baseline_of_the_samples_leaves_refinements_out_of_the_mean():
+    traces = runs(One(policy(refiner)), samples=4)
+    feedback = [RIGHT, WRONG, WRONG, WRONG]
+    attempts = refined(traces, feedback, ScriptedCritic(lambda _: RIGHT), trigger="incorrect")
+    rows = advantages(traces, feedback, attempts, baseline="samples")["solve.model"]
+    assert [row.advantage for row in rows] == [0.75, -0.25, -0.25, -0.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("imitate", "kinds"),
+    [("samples", ["sample"]), ("refinements", ["refinement"]), ("both", ["sample", "refinement"])],
+)
+def test_imitation_makes_rows_of_right_responses_alone(imitate, kinds):
+    traces = runs(One(policy(refiner)), samples=3)
+    feedback = [WRONG, RIGHT, WRONG]
+    attempts = refined(traces, feedback, ScriptedCritic(lambda _: RIGHT), trigger="incorrect")
+    rows = advantages(traces, feedback, attempts, imitate=imitate)["solve.model"]
+    assert [row.kind for row in rows] == kinds
+    assert {row.advantage for row in rows} == {1.0}
+    assert all(row.reward == 1.0 for row in rows)
+    failed = refined(traces, feedback, ScriptedCritic(lambda _: WRONG), trigger="incorrect")
+    left = advantages(traces, feedback, failed, imitate=imitate).get("solve.model", [])
+    assert [row.kind for row in left] == [kind for kind in kinds if kind == "sample"]
+
+
+def test_imitation_needs_a_critic_with_verdicts():
+    with pytest.raises(ConfigError, match="says of none whether it is right"):
+        advantages(runs(One(policy())), [Feedback(score=1.0)] * 2, imitate="samples")
