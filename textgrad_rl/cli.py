@@ -49,7 +49,8 @@ def main() -> None:
 def quickstart(
     critic: Annotated[str, Option(help="chain-of-thought, indicative, semantic or verifier.")] = "chain-of-thought",
     arms: Annotated[
-        str, Option(help="joint; or several, comma-separated, or all: a comparison at equal tokens.")
+        str,
+        Option(help="joint; or arms and presets, comma-separated, or all, or presets: a comparison at equal tokens."),
     ] = "joint",
     steps: Annotated[int, Option(min=1, help="Training steps of a single run.")] = 12,
     seed: Annotated[int, Option(help="Seed of the run, or the first of several.")] = 0,

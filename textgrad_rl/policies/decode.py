@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textgrad_rl.policies.draw import draw, uniforms
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from textgrad_rl.policies.attention import KeyValues
+
+OnTokens = Callable[[Sequence[tuple[int, int, float]]], None]
+"""Takes the row, the token and its log-probability for every row that got one."""
 
 _PREFILL_TOKENS = 16384
 """Padded prompt tokens per forward pass: bounds its memory."""
@@ -67,6 +71,7 @@ def decode(
     to_text: Callable[[list[int]], str],
     max_positions: int,
     max_batch_rows: int,
+    on_tokens: OnTokens | None = None,
 ) -> list[Decoded | ModelError]:
     """Return a sample for every row, in order, or the error of a row that cannot be sampled.
 
@@ -77,6 +82,7 @@ def decode(
         to_text: detokenizes; asked for rows with stop strings only.
         max_positions: longest sequence of the model, in tokens; samples are cut there.
         max_batch_rows: rows decoded at a time, which bounds the memory.
+        on_tokens: is told after every step what was drawn.
     """
     import torch
 
@@ -89,10 +95,16 @@ def decode(
     with torch.inference_mode():
         for start in range(0, len(order), max_batch_rows):
             chosen = order[start : start + max_batch_rows]
-            batch = _Batch(model, [rows[index] for index in chosen], eos_ids, to_text, max_positions)
+            tell = None if on_tokens is None else partial(_tell, on_tokens, chosen)
+            batch = _Batch(model, [rows[index] for index in chosen], eos_ids, to_text, max_positions, tell)
             for index, result in zip(chosen, batch.run(), strict=True):
                 results[index] = result
     return [result for result in results if result is not None]
+
+
+def _tell(on_tokens: OnTokens, chosen: Sequence[int], drawn: Sequence[tuple[int, int, float]]) -> None:
+    """Tell what a batch drew, by the numbers that its rows have outside."""
+    on_tokens([(chosen[index], token, logprob) for index, token, logprob in drawn])
 
 
 def _refusal(row: Continuation, max_positions: int) -> ModelError | None:
@@ -114,12 +126,14 @@ class _Batch:
         eos_ids: Set[int],
         to_text: Callable[[list[int]], str],
         max_positions: int,
+        on_tokens: OnTokens | None,
     ) -> None:
         self.model = model
         self.rows = rows
         self.eos_ids = eos_ids
         self.to_text = to_text
         self.max_positions = max_positions
+        self.on_tokens = on_tokens
         self.limits = [
             min(row.sampling.max_tokens or max_positions, max_positions - len(row.prompt_ids)) for row in rows
         ]
@@ -143,7 +157,11 @@ class _Batch:
         while True:
             uniform_B = torch.from_numpy(uniforms([rows[index].seed for index in active], position)).to(device)
             token_B, lp_B = draw(logits_BV, temperature_B, top_p_B, uniform_B)
-            self._take(active, token_B.tolist(), lp_B.tolist())
+            tokens, logprobs = token_B.tolist(), lp_B.tolist()
+            if self.on_tokens is not None:
+                drawn = zip(active, tokens, logprobs, strict=True)  # as `_take` is about to take them
+                self.on_tokens([item for item in drawn if not self.reasons[item[0]] and math.isfinite(item[2])])
+            self._take(active, tokens, logprobs)
             position += 1
             kept = [place for place, index in enumerate(active) if not self.reasons[index]]
             if not kept:

@@ -1,23 +1,28 @@
 """A policy: a local model whose weights are trained, and which answers requests with them at once.
 
 One optimizer step is ``forward_backward`` (once or more; gradients add up), ``optimizer_step``, ``publish``.
-Left out: adapters, several devices, rollouts in another process. Weights are trained in the type they are held in: in
-bfloat16, updates much smaller than a weight are lost to rounding, so train in float32 until master weights are here.
+Weights in bfloat16 are moved through float32 masters (:mod:`textgrad_rl.policies.master_weights`); with an adapter
+(:mod:`textgrad_rl.policies.lora`) it alone is trained and saved.
+Left out: several devices, rollouts in another process.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from textgrad_rl.policies.optimizer import Optimizer, configure, make_adamw
+from textgrad_rl.policies import activation_checkpoints
+from textgrad_rl.policies.lora import copy_model, merged
+from textgrad_rl.policies.optimizer import Optimizer
+from textgrad_rl.policies.updater import Updater
 from textgrad_rl_graphs.errors import ModelError
 from textgrad_rl_graphs.types import Completion, Dialect, Request
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
     from torch import Tensor
 
     from textgrad_rl.methods.losses import Loss
@@ -31,18 +36,23 @@ class TransformersPolicy:
 
     Args:
         sampler: the model that answers; its weights belong to this policy from now on.
+        checkpoint_activations: computes activations twice to keep fewer of them; see
+            :mod:`textgrad_rl.policies.activation_checkpoints`.
 
     Raises:
+        ConfigError: for activation checkpoints of an architecture without them.
         ModelError: see the methods.
     """
 
-    def __init__(self, sampler: TransformersModel) -> None:
+    def __init__(self, sampler: TransformersModel, *, checkpoint_activations: bool = False) -> None:
         """Start without an optimizer; the first step makes it."""
         self._sampler = sampler
-        self._adamw: Any = None
-        self._steps = 0
         self.model: Any = sampler.model
         self.tokenizer: Any = sampler.tokenizer
+        self._updater = self._new_updater()
+        self._checkpoint_activations = checkpoint_activations
+        if checkpoint_activations:
+            activation_checkpoints.enable(self.model)
 
     @property
     def name(self) -> str:
@@ -73,23 +83,22 @@ class TransformersPolicy:
         """Answer one request with the weights as they are now."""
         return await self._sampler.complete(request)
 
-    def log_probs(self, rows: Sequence[Row], *, max_tokens: int = 8192) -> list[list[float]]:
+    def log_probs(self, rows: Sequence[Row], *, max_tokens: int | None = None) -> list[list[float]]:
         """Return the log-probability of every output token of every row, without a gradient.
 
         Args:
             rows: in any order.
-            max_tokens: padded tokens computed at a time.
+            max_tokens: computed at a time; those that rows share count once. None leaves it to the device.
         """
         import torch
 
-        from textgrad_rl.policies.log_probs import log_probs, micro_batches
+        from textgrad_rl.policies.log_probs import log_probs
 
         results: list[list[float]] = [[] for _ in rows]
         with self._sampler.lock, torch.inference_mode():
             full = [index for index, row in enumerate(rows) if row.output_ids]
-            for places in micro_batches([rows[index] for index in full], max_tokens):
-                indices = [full[place] for place in places]
-                lp_N, _ = log_probs(self.model, [rows[index] for index in indices])
+            for indices in self._micro_batches(rows, full, max_tokens):
+                lp_N, _ = log_probs(self.model, [rows[index] for index in indices], entropy=False)
                 for index, lp_T in zip(indices, lp_N.split([len(rows[i].output_ids) for i in indices]), strict=True):
                     results[index] = lp_T.tolist()
         return results
@@ -99,24 +108,26 @@ class TransformersPolicy:
         rows: Sequence[Row],
         loss: Loss,
         *,
-        max_tokens: int = 8192,
+        max_tokens: int | None = None,
         old_log_probs: Sequence[Sequence[float]] | None = None,
     ) -> dict[str, float]:
         """Add the gradient of a loss over rows to the gradients.
 
         The loss is ``sum over rows of weight * sum over tokens of term``, with weights over all rows, so the result
-        does not depend on ``max_tokens``. Rows without advantage or tokens count in the weights but are not computed.
+        does not depend on ``max_tokens``. Rows without weight or tokens are not computed.
 
         Args:
             rows: of one optimizer step.
             loss: weights and terms; see :mod:`textgrad_rl.methods.losses`.
-            max_tokens: padded tokens per micro-batch.
+            max_tokens: per micro-batch; those that rows share count once. It bounds the memory; None leaves it to
+                the device.
             old_log_probs: at batch start, per row and token; None takes the present ones, which is right for the first
                 optimizer step of a batch.
 
         Returns:
             ``loss``; ``rows``, ``skipped_rows`` and ``tokens`` (trained); where there are such tokens ``entropy`` in
-            nats and ``mean_log_prob_sample``, ``mean_log_prob_refinement``.
+            nats, ``entropy_sample``, ``entropy_refinement``, ``mean_log_prob_sample``, ``mean_log_prob_refinement``,
+            and ``NAME_share`` of the tokens for every mark of the loss.
 
         Raises:
             ModelError: for an advantage or a loss that is not finite, naming the row's source; gradients are then
@@ -124,31 +135,29 @@ class TransformersPolicy:
         """
         import torch
 
-        from textgrad_rl.policies.log_probs import log_probs, micro_batches
+        from textgrad_rl.methods.tokens import tokens_of
+        from textgrad_rl.policies.log_probs import log_probs
 
         for row in rows:
             if not math.isfinite(row.advantage):
                 self._zero_grad()
                 raise ModelError(f"the advantage of row {row.source!r} is {row.advantage}")
         weights = loss.row_weights(rows)
-        chosen = [index for index, row in enumerate(rows) if row.output_ids and row.advantage and weights[index]]
+        chosen = [index for index, row in enumerate(rows) if row.output_ids and weights[index]]
         totals = _Totals()
-        with self._sampler.lock:
-            for places in micro_batches([rows[index] for index in chosen], max_tokens):
-                indices = [chosen[place] for place in places]
+        sparing = activation_checkpoints.in_use(self.model) if self._checkpoint_activations else nullcontext()
+        with self._sampler.lock, sparing:
+            for indices in self._micro_batches(rows, chosen, max_tokens):
                 batch = [rows[index] for index in indices]
                 lp_N, entropy_N = log_probs(self.model, batch)
-                if old_log_probs is None:
-                    lo_N = lp_N.detach()
-                else:
-                    lo_N = torch.tensor([lo for index in indices for lo in old_log_probs[index]]).to(lp_N)
-                advantage_N = _per_token(batch, [row.advantage for row in batch]).to(lp_N)
-                refinement_N = _per_token(batch, [row.kind == "refinement" for row in batch]).to(lp_N.device)
-                weight_N = _per_token(batch, [weights[index] for index in indices]).to(lp_N)
-                terms_N = weight_N * loss.token_terms(lp_N, lo_N, advantage_N, refinement_N)
+                assert entropy_N is not None
+                old = None if old_log_probs is None else [old_log_probs[index] for index in indices]
+                tokens = tokens_of(batch, lp_N, old)
+                weight_N = torch.tensor([weights[index] for index in indices], dtype=torch.float64).to(lp_N)
+                terms_N = weight_N[tokens.row_N] * loss.token_terms(tokens)
                 self._check_finite(batch, terms_N)
                 terms_N.sum().backward()
-                totals.add(terms_N, lp_N, entropy_N, refinement_N)
+                totals.add(terms_N, lp_N, entropy_N, tokens.refinement_N, loss.marks(tokens))
         return {**totals.means(), "rows": float(len(rows)), "skipped_rows": float(len(rows) - len(chosen))}
 
     def optimizer_step(self, config: Optimizer | None = None) -> dict[str, float]:
@@ -162,23 +171,15 @@ class TransformersPolicy:
 
         Raises:
             ModelError: when the gradient is not finite; weights are then as before and gradients zero.
+            ConfigError: for another optimizer than that of the steps before.
         """
-        import torch
-
-        config = config or Optimizer()
         with self._sampler.lock:
-            parameters = [p for p in self.model.parameters() if p.requires_grad]
-            if self._adamw is None:
-                self._adamw = make_adamw(parameters)
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
-            if not math.isfinite(norm):
+            try:
+                return self._updater.step(config or Optimizer())
+            except ModelError as error:
+                raise ModelError(f"{self.name}: {error}") from error
+            finally:
                 self._zero_grad()
-                raise ModelError(f"the gradient of {self.name} is not finite (norm {norm}); weights are as before")
-            learning_rate = configure(self._adamw, config, self._steps)
-            self._adamw.step()
-            self._steps += 1
-            self._zero_grad()
-        return {"grad_norm": norm, "learning_rate": learning_rate}
 
     def publish(self) -> None:
         """Count a new version. In this process the weights that are trained are the ones that answer."""
@@ -192,11 +193,18 @@ class TransformersPolicy:
         return copied
 
     def fork(self, name: str) -> TransformersPolicy:
-        """Return an independent policy that starts from the present weights, with an optimizer of its own."""
-        return TransformersPolicy(self._copy(name))
+        """Return an independent policy that starts from the present weights, with an optimizer of its own.
 
-    def save(self, folder: str | Path) -> None:
+        Where an adapter is trained, the fork has one of its own, over the same frozen weights in memory.
+        """
+        return TransformersPolicy(self._copy(name), checkpoint_activations=self._checkpoint_activations)
+
+    def save(self, folder: str | Path, *, merge: bool = False) -> None:
         """Write weights, tokenizer and the optimizer's state; ``from_pretrained`` reads the folder too.
+
+        Args:
+            folder: replaced if it is there. Of a policy with an adapter it gets the adapter alone, in peft's format.
+            merge: write whole weights instead, with the adapter in them and without the optimizer's state.
 
         Raises:
             RecordsError: when the folder cannot be written; an earlier one is then still there.
@@ -204,8 +212,9 @@ class TransformersPolicy:
         from textgrad_rl.policies.storage import State, write
 
         with self._sampler.lock:
-            adamw = None if self._adamw is None else self._adamw.state_dict()
-            write(Path(folder), self.model, self.tokenizer, State(adamw, self._steps, self.weight_version))
+            model = merged(self.model) if merge else self.model
+            updater = self._updater.state() if model is self.model else None  # an adapter's fits no whole weights
+            write(Path(folder), model, self.tokenizer, State(updater, self.weight_version))
 
     def load(self, folder: str | Path) -> None:
         """Restore what :meth:`save` wrote.
@@ -213,23 +222,27 @@ class TransformersPolicy:
         Raises:
             RecordsError: for a damaged folder or another architecture; nothing has changed then.
         """
-        from textgrad_rl.policies.storage import read
+        from textgrad_rl.policies.storage import put, read
 
         with self._sampler.lock:
-            adamw = make_adamw(p for p in self.model.parameters() if p.requires_grad)
-            weights, state = read(Path(folder), self.model, adamw)
-            self.model.load_state_dict(weights)
-            self._adamw = None if state.adamw is None else adamw
-            self._steps = state.steps
+            weights, state = read(Path(folder), self.model)
+            self._updater = self._new_updater(state.updater)
+            put(self.model, weights)
             self._sampler.weight_version = state.weight_version
             self._zero_grad()
+
+    def push_to_hub(self, repo_id: str, *, merge: bool = False, private: bool = True, api: HfApi | None = None) -> str:
+        """Upload to the Hugging Face hub; see :func:`textgrad_rl.policies.hub.push_policy`."""
+        from textgrad_rl.policies.hub import push_policy
+
+        return push_policy(self, repo_id, merge=merge, private=private, api=api)
 
     def _copy(self, name: str) -> TransformersModel:
         """Return a model with a copy of the weights."""
         from textgrad_rl.models.transformers import TransformersModel
 
         with self._sampler.lock:
-            model = copy.deepcopy(self.model)
+            model = copy_model(self.model)
         return TransformersModel(
             model,
             self.tokenizer,
@@ -238,6 +251,19 @@ class TransformersPolicy:
             deterministic=self._sampler.deterministic,
             max_batch_rows=self._sampler.max_batch_rows,
         )
+
+    def _micro_batches(self, rows: Sequence[Row], chosen: Sequence[int], max_tokens: int | None) -> Iterator[list[int]]:
+        """Yield the chosen indices of rows that are computed together."""
+        from textgrad_rl.policies.log_probs import inputs
+        from textgrad_rl.policies.micro_batches import micro_batches, usual_tokens
+
+        bound = usual_tokens(self.model.device) if max_tokens is None else max_tokens
+        for places in micro_batches([inputs(rows[index]) for index in chosen], bound):
+            yield [chosen[place] for place in places]
+
+    def _new_updater(self, state: dict[str, Any] | None = None) -> Updater:
+        """Return what moves the weights that are trained."""
+        return Updater((p for p in self.model.parameters() if p.requires_grad), state)
 
     def _zero_grad(self) -> None:
         self.model.zero_grad(set_to_none=True)
@@ -255,29 +281,26 @@ class TransformersPolicy:
         return f"TransformersPolicy({self.name!r}, weight_version={self.weight_version})"
 
 
-def _per_token(batch: Sequence[Row], values: Sequence[float]) -> Tensor:
-    """Return every row's value at each of its tokens, (N,)."""
-    import torch
-
-    lengths = torch.tensor([len(row.output_ids) for row in batch])
-    return torch.tensor(values, dtype=torch.float64 if type(values[0]) is float else None).repeat_interleave(lengths)
-
-
 class _Totals:
     """Sums over micro-batches, for the metrics."""
 
     def __init__(self) -> None:
         self.loss = 0.0
-        self.entropy = 0.0
         self.tokens = {"sample": 0, "refinement": 0}
+        self.entropy = {"sample": 0.0, "refinement": 0.0}
         self.log_prob = {"sample": 0.0, "refinement": 0.0}
+        self.marked: dict[str, int] = {}
 
-    def add(self, terms_N: Tensor, lp_N: Tensor, entropy_N: Tensor, refinement_N: Tensor) -> None:
+    def add(
+        self, terms_N: Tensor, lp_N: Tensor, entropy_N: Tensor, refinement_N: Tensor, marks: Mapping[str, Tensor]
+    ) -> None:
         """Add a micro-batch."""
+        for name, mark_N in marks.items():
+            self.marked[name] = self.marked.get(name, 0) + int(mark_N.sum())
         self.loss += float(terms_N.detach().sum())
-        self.entropy += float(entropy_N.sum())
         for kind, mask_N in (("sample", ~refinement_N), ("refinement", refinement_N)):
             self.tokens[kind] += int(mask_N.sum())
+            self.entropy[kind] += float(entropy_N[mask_N].sum())
             self.log_prob[kind] += float(lp_N.detach()[mask_N].sum())
 
     def means(self) -> dict[str, float]:
@@ -285,8 +308,10 @@ class _Totals:
         tokens = sum(self.tokens.values())
         metrics = {"loss": self.loss, "tokens": float(tokens)}
         if tokens:
-            metrics["entropy"] = self.entropy / tokens
+            metrics["entropy"] = sum(self.entropy.values()) / tokens
+        metrics |= {f"{name}_share": marked / tokens for name, marked in self.marked.items()}
         for kind, count in self.tokens.items():
             if count:
+                metrics[f"entropy_{kind}"] = self.entropy[kind] / count
                 metrics[f"mean_log_prob_{kind}"] = self.log_prob[kind] / count
         return metrics

@@ -20,6 +20,14 @@ class Policy(Model, Protocol):
         """Add the gradient of the loss over the rows and return metrics."""
         ...
 
+    def log_probs(self, rows: Sequence[Row]) -> list[list[float]]:
+        """Return the log-probability of every output token of every row, without a gradient."""
+        ...
+
+    def fork(self, name: str) -> Policy:
+        """Return an independent policy that starts from the present weights."""
+        ...
+
     def optimizer_step(self, config: Optimizer) -> dict[str, float]:
         """Apply the gradient, clear it, and return ``grad_norm`` and ``learning_rate``."""
         ...

@@ -1,8 +1,8 @@
 """Training rows: a prefix tree of tokens, with an advantage for what was sampled.
 
-Group members share the Segment of their prompt, so a backend can compute it once. The present one
-(:mod:`textgrad_rl.policies.log_probs`) flattens the tree. Tokens are kept as sampled: nothing is decoded and
-encoded again.
+Group members share the Segment of their prompt. What rows share is computed once, also where they hold it in Segments
+of their own: it is found by comparing tokens (:mod:`textgrad_rl.policies.prefix_tree`). Tokens are kept as sampled:
+nothing is decoded and encoded again.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Row:
         temperature: the one it was sampled with, > 0; log-probabilities are those of the tempered distribution.
         weight: share of its (example, sample): 1 / number of calls of the policy in that trace.
         source: ``trace id/call key``, for records.
+        reference_logprobs: of the output tokens under a reference model or context, (T,); empty without one.
     """
 
     context: Segment
@@ -59,3 +60,4 @@ class Row:
     temperature: float = 1.0
     weight: float = 1.0
     source: str = ""
+    reference_logprobs: tuple[float, ...] = ()

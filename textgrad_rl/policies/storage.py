@@ -1,4 +1,4 @@
-"""A policy on disk: a transformers folder, with the optimizer's state beside the weights.
+"""A policy on disk: a transformers folder, or a peft folder for an adapter, with the optimizer's state beside it.
 
 A folder appears whole or not at all: it is written under another name, flushed to the disk and renamed.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textgrad_rl.models.quiet import no_progress_bars
+from textgrad_rl.policies.lora import adapter_state, check_adapter, has_adapter, read_adapter, write_adapter
 from textgrad_rl_graphs.errors import RecordsError
 
 _STATE = "policy.pt"
@@ -20,13 +21,11 @@ class State(NamedTuple):
     """What a policy knows besides its weights.
 
     Args:
-        adamw: the optimizer's state, None before its first step.
-        steps: optimizer steps so far.
+        updater: see :meth:`textgrad_rl.policies.updater.Updater.state`, None before the first step.
         weight_version: versions published so far.
     """
 
-    adamw: dict[str, Any] | None
-    steps: int
+    updater: dict[str, Any] | None
     weight_version: int
 
 
@@ -43,8 +42,11 @@ def write(folder: Path, model: Any, tokenizer: Any, state: State) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as space:
             new, old = Path(space) / "new", Path(space) / "old"
-            with no_progress_bars():
-                model.save_pretrained(new)
+            if has_adapter(model):
+                write_adapter(new, model)
+            else:
+                with no_progress_bars():
+                    model.save_pretrained(new)
             tokenizer.save_pretrained(new)
             torch.save(state._asdict(), new / _STATE)
             for file in (*new.rglob("*"), new):
@@ -62,24 +64,22 @@ def write(folder: Path, model: Any, tokenizer: Any, state: State) -> None:
         raise RecordsError(f"cannot write the policy to {folder}: {error}") from error
 
 
-def read(folder: Path, model: Any, adamw: Any) -> tuple[dict[str, Any], State]:
-    """Return the weights of a folder and what came with them; the optimizer's state goes into ``adamw``.
+def read(folder: Path, model: Any) -> tuple[dict[str, Any], State]:
+    """Return the weights of a folder, or those of its adapter, and what came with them.
 
     Args:
         folder: as :func:`write` made it.
         model: what the weights must fit; it is not changed.
-        adamw: a fresh optimizer of that model.
 
     Raises:
-        RecordsError: when files are missing or damaged, or the architecture differs.
+        RecordsError: when files are missing or damaged, or the architecture or the adapter differs.
     """
     import torch
 
     try:
         state = State(**torch.load(folder / _STATE, map_location=model.device, weights_only=True))
-        if state.adamw is not None:
-            adamw.load_state_dict(state.adamw)
-        weights = _weights(folder, model)
+        check_adapter(folder, model)
+        weights = read_adapter(folder, model) if has_adapter(model) else _weights(folder, model)
     except RecordsError:
         raise
     except Exception as error:  # damaged files raise whatever the libraries behind meet first
@@ -87,17 +87,29 @@ def read(folder: Path, model: Any, adamw: Any) -> tuple[dict[str, Any], State]:
     return weights, state
 
 
-def _weights(folder: Path, model: Any) -> dict[str, Any]:
-    """Return a folder's weights, checked against a model."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+def put(model: Any, weights: dict[str, Any]) -> None:
+    """Copy weights that :func:`read` returned into the model."""
+    import torch
 
-    theirs = _architecture(AutoConfig.from_pretrained(folder, local_files_only=True))
-    mine = _architecture(model.config)
-    for name in sorted(theirs.keys() | mine.keys(), key=lambda name: (name != "model_type", name)):
-        if theirs.get(name) != mine.get(name):
-            raise RecordsError(
-                f"{folder} holds another architecture: {name} is {theirs.get(name)} there, {mine.get(name)} here"
-            )
+    mine = adapter_state(model) if has_adapter(model) else model.state_dict()
+    with torch.no_grad():
+        for name, tensor in mine.items():
+            tensor.copy_(weights[name])
+
+
+def forget_optimizer(folder: Path) -> None:
+    """Drop the optimizer's state of a folder: what is published is a policy to start from, not a run to continue."""
+    import torch
+
+    state = State(**torch.load(folder / _STATE, map_location="cpu", weights_only=True))
+    torch.save(state._replace(updater=None)._asdict(), folder / _STATE)
+
+
+def _weights(folder: Path, model: Any) -> dict[str, Any]:
+    """Return a folder's weights, checked to be all that a model of its architecture has."""
+    from transformers import AutoModelForCausalLM
+
+    _check_architecture(folder, model)
     with no_progress_bars():
         pair: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=model.dtype, local_files_only=True, output_loading_info=True
@@ -106,6 +118,19 @@ def _weights(folder: Path, model: Any) -> dict[str, Any]:
     if report["missing_keys"] or report["mismatched_keys"]:
         raise RecordsError(f"{folder} lacks weights: {report['missing_keys'] or report['mismatched_keys']}")
     return dict(loaded.state_dict())
+
+
+def _check_architecture(folder: Path, model: Any) -> None:
+    """Refuse a folder whose weights belong to another architecture."""
+    from transformers import AutoConfig
+
+    theirs = _architecture(AutoConfig.from_pretrained(folder, local_files_only=True))
+    mine = _architecture(model.config)
+    for name in sorted(theirs.keys() | mine.keys(), key=lambda name: (name != "model_type", name)):
+        if theirs.get(name) != mine.get(name):
+            raise RecordsError(
+                f"{folder} holds another architecture: {name} is {theirs.get(name)} there, {mine.get(name)} here"
+            )
 
 
 def _architecture(config: Any) -> dict[str, Any]:

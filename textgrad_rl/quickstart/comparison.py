@@ -18,7 +18,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import textgrad_rl as tgr
-from textgrad_rl.quickstart.program import ARMS, build, load_task
+from textgrad_rl.quickstart.program import ARMS, build, load_task, reads_critiques
 from textgrad_rl.trainer.plot import Point, plot_curves
 from textgrad_rl_graphs.errors import UnknownNameError
 from textgrad_rl_graphs.hashing import derive_seed
@@ -64,15 +64,15 @@ def compare_arms(
     run_dir: Path, *, arms: str, critic: str, seeds: Sequence[int], tokens: int, test_examples: int, console: Console
 ) -> dict[str, Any]:
     """Run every arm with every seed, print the table, write ``comparison.json`` and return its content."""
-    names = list(ARMS) if arms == "all" else [name.strip() for name in arms.split(",")]
-    for name in names:
-        if name not in ARMS:
-            raise UnknownNameError("arm", name, ARMS)
+    names = arm_names(arms)
     jobs = [
-        Job(arm, seed, "verifier" if arm == "grpo" else critic, tokens, test_examples, str(run_dir / f"{arm}-{seed}"))
+        Job(
+            arm, seed, critic if reads_critiques(arm) else "verifier", tokens, test_examples,
+            str(run_dir / f"{arm.replace('/', '-')}-{seed}"),
+        )
         for seed in seeds
         for arm in names
-    ]
+    ]  # fmt: skip
     workers = max(1, min(len(jobs), os.cpu_count() or 1))
     console.print(f"{len(jobs)} runs of up to {tokens:,} generated tokens, {workers} at a time; records: {run_dir}")
     started = time.perf_counter()
@@ -95,6 +95,24 @@ def compare_arms(
         plot_curves(curves, run_dir / "comparison.png", xlabel="generated tokens")
     _print_table(console, result)
     return result
+
+
+def arm_names(arms: str) -> list[str]:
+    """Return the arms that a list names: ``all`` those of the comparison, ``presets`` every preset.
+
+    Raises:
+        UnknownNameError: with the names there are.
+
+    >>> arm_names("base, gspo")
+    ['base', 'gspo']
+    """
+    known = list(dict.fromkeys((*ARMS, *tgr.preset_names())))
+    names: list[str] = []
+    for name in map(str.strip, arms.split(",")):
+        if name not in (*known, "all", "presets"):
+            raise UnknownNameError("arm", name, ["all", "presets", *known])
+        names += ARMS if name == "all" else tgr.preset_names() if name == "presets" else [name]
+    return list(dict.fromkeys(names))
 
 
 def run_job(job: Job) -> Outcome:
@@ -146,7 +164,7 @@ def summarize(outcomes: Iterable[Outcome], *, tokens: int, critic: str) -> dict[
         table = [run.values for run in runs.values()]
         low, high = bootstrap(table)
         rows[arm] = {
-            "what": ARMS[arm],
+            "what": ARMS.get(arm, "a preset, frozen prompt"),
             "mean": fmean(fmean(values) for values in table),
             "low": low,
             "high": high,

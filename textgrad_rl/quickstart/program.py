@@ -67,11 +67,20 @@ def overlap(task: tgr.Task) -> int:
     return sum(q in elsewhere or split_of(q, CHAIN_SUM_SPLITS) != "test" for q in questions)
 
 
+def reads_critiques(arm: str) -> bool:
+    """Tell whether an arm or preset learns from critiques; the others train on the verifier's scores alone."""
+    if arm in ARMS:
+        return arm not in ("base", "grpo")
+    settings = tgr.preset(arm)
+    method = settings["weights"]
+    return bool(settings["refine"]) or method.imitate == "critiques" or method.loss.reference == "critique"
+
+
 def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0, **options: Any) -> tgr.Trainer:
     """Return the trainer of an arm.
 
     Args:
-        arm: one of :data:`ARMS` but ``"base"``.
+        arm: one of :data:`ARMS` but ``"base"``, or the name of a preset.
         critic: name of the training critic, as in ``textgrad_rl.critics.by_name``.
         seed: of the run.
         options: further settings of the Trainer, e.g. ``run_dir``, ``budget``, ``callbacks``.
@@ -79,8 +88,10 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
     Raises:
         UnknownNameError: with the names there are.
     """
-    if arm not in ARMS or arm == "base":
-        raise tgr.UnknownNameError("arm to train", arm, [name for name in ARMS if name != "base"])
+    if arm == "base" or (arm not in ARMS and arm not in tgr.preset_names()):
+        raise tgr.UnknownNameError(
+            "arm to train", arm, [name for name in (*ARMS, *tgr.preset_names()) if name != "base"]
+        )
     policy = tgr.load_policy("pocket")
     verifier = tgr.critics.Verifier(tgr.critics.reasoning_gym("chain_sum"))
     sees: Sees | None = "nothing" if critic == "chain-of-thought" else None
@@ -97,4 +108,6 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
         "examples_per_step": EXAMPLES_PER_STEP,
         "evaluate_every": 4,
     }
+    if arm not in ARMS:
+        settings |= tgr.preset(arm, learning_rate=LEARNING_RATE) | {"text": None}
     return tgr.Trainer(Solver(policy), critic=training, metric=verifier, seed=seed, **{**settings, **options})

@@ -22,12 +22,17 @@ def problems(metrics: Mapping[str, float]) -> list[str]:
     elif metrics["unscored"] > 0.05 * samples:
         found.append(f"the critic failed on {metrics['unscored']:.0f} of {samples:.0f} samples (alarm above 5 %)")
     if metrics["trains_weights"]:
-        if groups and metrics["dead_groups"] == groups:
+        live = [value for name, value in metrics.items() if name.endswith("live_rows")]  # of every policy
+        if groups and metrics["dead_groups"] == groups and not any(live):
             found.append(
                 f"all {groups:.0f} groups are dead: every sample of a question got the same reward, so every advantage "
                 "is 0. Use easier or harder questions, more samples, a graded critic, or refinements (Refine)"
             )
-        elif 0 in [value for name, value in metrics.items() if name.endswith("grad_norm")]:  # of every policy
+        elif live and not any(live):
+            found.append(
+                "no response teaches anything: the method found no right response, refinement or critique to learn from"
+            )
+        elif 0 in [value for name, value in metrics.items() if name.endswith("grad_norm")]:
             found.append("the gradient is exactly zero although advantages are not: check the loss and the clip range")
     if metrics["policy_faults"] > 0.5 * samples:
         found.append(

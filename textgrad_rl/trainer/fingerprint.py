@@ -42,6 +42,7 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
         "text": ", ".join(f"{path}: {item}" for path, item in trainer.text.items()) or "none",
         "weights": ", ".join(f"{path}: {item}" for path, item in trainer.weights.items()) or "none",
         "refine": describe(trainer.refine),
+        "refill": str(trainer.refill),
         "gate": str(trainer.gate),
         "credit": trainer.credit,
         "samples": f"{trainer.samples} x {trainer.examples_per_step}",

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from textgrad_rl.methods.advantages import advantages
-from textgrad_rl.methods.method import WeightMethod
+from textgrad_rl.methods.critique_rows import critique_rows
+from textgrad_rl.methods.method import Method
+from textgrad_rl.methods.reference import with_reference, with_teacher
 from textgrad_rl.policies.protocol import Policy
 from textgrad_rl.text.gate import Gate, GateVerdict
 from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
@@ -37,6 +39,8 @@ class StepOutcome:
     refinements: Sequence[Refinement] = ()
     decisions: Sequence[Decision] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    thrown: Sequence[Trace] = ()
+    """Runs of groups that others took the place of."""
 
 
 def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int) -> list[Example]:
@@ -51,24 +55,78 @@ def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int)
     return drawn
 
 
+def dead_groups(traces: Sequence[Trace], feedback: Sequence[Feedback]) -> set[str]:
+    """Return the groups in which every scored sample got the same score."""
+    scores: dict[str, set[float]] = {}
+    for trace, item in zip(traces, feedback, strict=True):
+        scores.setdefault(trace.group, set()).update([] if item.score is None else [item.score])
+    return {group for group, values in scores.items() if len(values) <= 1}
+
+
+def fresh_examples(examples: Sequence[Example], used: Sequence[Trace], count: int, seed: int) -> list[Example]:
+    """Return so many random examples that no run of the step used, fewer where there are not as many."""
+    known = {trace.example.key for trace in used}
+    free = [example for example in examples if example.key not in known]
+    return random.Random(seed).sample(free, min(count, len(free)))
+
+
+def refilled(
+    traces: Sequence[Trace], feedback: Sequence[Feedback], fresh: Sequence[Trace], judged: Sequence[Feedback]
+) -> tuple[list[Trace], list[Feedback], list[Trace]]:
+    """Put live fresh groups in the place of dead ones; return runs, their feedback, and the runs that are left over."""
+    place = dict(zip(sorted(dead_groups(traces, feedback)), _live_groups(fresh, judged), strict=False))
+    taken = set(place.values())
+    old, new = list(zip(traces, feedback, strict=True)), list(zip(fresh, judged, strict=True))
+    kept = [pair for pair in old if pair[0].group not in place] + [pair for pair in new if pair[0].group in taken]
+    left = [trace for trace, _ in old if trace.group in place] + [t for t, _ in new if t.group not in taken]
+    return [trace for trace, _ in kept], [item for _, item in kept], left
+
+
+def _live_groups(traces: Sequence[Trace], feedback: Sequence[Feedback]) -> list[str]:
+    dead = dead_groups(traces, feedback)
+    return [group for group in dict.fromkeys(trace.group for trace in traces) if group not in dead]
+
+
 def update_weights(
     policies: Mapping[str, Policy],
-    methods: Mapping[str, WeightMethod],
+    methods: Mapping[str, Method],
     traces: Sequence[Trace],
     feedback: Sequence[Feedback],
+    gradients: Gradients,
     refinements: Sequence[Refinement],
     *,
     credit: str,
     replace: bool,
+    references: Mapping[str, Policy],
 ) -> dict[str, float]:
-    """Update every policy once on samples and kept refinements; return metrics, prefixed where there are several."""
+    """Update every policy once; return metrics, prefixed where there are several.
+
+    Args:
+        policies: by path.
+        methods: of the same paths.
+        traces: the samples.
+        feedback: one per trace.
+        gradients: the critiques of the traces' calls.
+        refinements: attempts; kept ones are trained.
+        credit: how a trace's score becomes credit of its calls.
+        replace: refinements take the place of the first samples of their group.
+        references: frozen policies by path, for methods with a KL term.
+    """
     metrics: dict[str, float] = {}
     for path, policy in policies.items():
         method = methods[path]
-        rows = advantages(traces, feedback, refinements, credit=credit, scale=method.scale, replace=replace).get(
-            path, []
-        )
-        found: dict[str, float] = {"rows": len(rows), "live_rows": sum(row.advantage != 0 for row in rows)}
+        if method.imitate == "critiques":
+            rows = critique_rows(policy, traces, feedback)
+        else:
+            rows = advantages(
+                traces, feedback, refinements, credit=credit, scale=method.scale, baseline=method.baseline,
+                imitate=method.imitate, replace=replace,
+            ).get(path, [])  # fmt: skip
+        if method.loss.reference == "critique":
+            rows = with_teacher(policy, rows, traces, gradients)
+        elif method.loss.reference == "frozen":
+            rows = with_reference(references[path], rows)
+        found: dict[str, float] = {"rows": len(rows), "live_rows": sum(map(bool, method.loss.row_weights(rows)))}
         if found["live_rows"]:
             found |= policy.forward_backward(rows, method.loss)
             found |= policy.optimizer_step(method.optimizer)
@@ -130,8 +188,9 @@ async def update_prompts(
             accepted = verdict.accepted
         if accepted:
             proposal.prompt.text = proposal.text
+            optimizer.accept(proposal, verdict)
         elif verdict is not None:
-            optimizer.reject(proposal)
+            optimizer.reject(proposal, verdict)
         decisions.append(Decision(proposal, old_text, verdict, accepted))
     return decisions
 
@@ -197,4 +256,11 @@ def step_metrics(
         "refined_right": sum(item.feedback.correct is True for item in refinements if item.feedback is not None),
         "kept": sum(item.kept for item in refinements),
         "output_tokens": sum(trace.usage.generated_tokens for trace in traces) / max(1, len(traces)),
+        "truncated": sum(map(_truncated, traces)),
     }
+
+
+def _truncated(trace: Trace) -> bool:
+    """Whether an answer of the run was cut off at its token limit."""
+    answers = (call.completion for call in trace.calls.values() if call.completion is not None)
+    return any(answer.finish_reason == "length" for answer in answers)

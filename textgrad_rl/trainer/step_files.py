@@ -18,7 +18,8 @@ def step_files(
 ) -> dict[str, str]:
     """Return the texts of ``calls.jsonl``, ``cases.jsonl`` and ``step.json`` by name."""
     rerun = [item.trace for item in outcome.refinements if item.trace is not None]
-    solved = (call_record(trace, call) for trace in (*outcome.traces, *rerun) for call in trace.ordered())
+    ran = (*outcome.traces, *outcome.thrown, *rerun)
+    solved = (call_record(trace, call) for trace in ran for call in trace.ordered())
     # Requests are asked concurrently: their order is the clock's, so they are sorted by what they are.
     others = sorted((item for item in asked), key=lambda item: (item[0].role, item[0].seed, item[1].text))
     step = {

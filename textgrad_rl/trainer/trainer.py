@@ -2,26 +2,26 @@
 
     forward -> critique -> backward -> refine -> step (weights first, then prompts through the gate) -> commit
 
-Left out so far: several updates per batch, refilling dead groups, and credits other than ``"shared"``.
+Left out so far: several updates per batch, and credits other than ``"shared"``.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 from warnings import warn
 
-from textgrad_rl.methods.method import WeightMethod
+from textgrad_rl.methods.experts import aexperts, check_solutions
+from textgrad_rl.methods.method import Method
 from textgrad_rl.policies.protocol import Policy
 from textgrad_rl.tasks.task import Task
 from textgrad_rl.text.gate import Gate
 from textgrad_rl.text.textual_gradient_descent import TextualGradientDescent
-from textgrad_rl.trainer import phases
+from textgrad_rl.trainer import checkpoint, phases
 from textgrad_rl.trainer.diagnosis import TrainingWarning, problems
 from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
@@ -30,15 +30,16 @@ from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
 from textgrad_rl_graphs.budget import Budget
 from textgrad_rl_graphs.errors import BudgetError, ConfigError, UnknownNameError
-from textgrad_rl_graphs.feedback import Case, Critic
+from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.graph import Graph
-from textgrad_rl_graphs.hashing import digest
+from textgrad_rl_graphs.hashing import derive_seed, digest
 from textgrad_rl_graphs.lock import exclusive
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
 from textgrad_rl_graphs.refine import Refine, arefine
 from textgrad_rl_graphs.session import Session
 from textgrad_rl_graphs.sync import blocking
+from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Example, Usage
 
 Callback = Callable[[StepReport], None]
@@ -56,6 +57,8 @@ class Trainer:
         text: the optimizer of the prompts; one for all, a mapping path -> optimizer, or None to freeze them.
         weights: the method that updates the policies; one for all, a mapping path -> method, or None to freeze them.
         refine: which responses are refined; None for none.
+        refill: how often the groups of a step whose samples all got the same score are replaced by fresh examples
+            (DAPO's dynamic sampling); what is thrown away counts in the budget. 0 for never.
         credit: how the score of a trace becomes credit of its calls.
         samples: runs per example.
         examples_per_step: examples per step.
@@ -82,8 +85,9 @@ class Trainer:
         critic: Critic,
         metric: Critic | None = None,
         text: TextualGradientDescent | Mapping[str, TextualGradientDescent] | None = None,
-        weights: WeightMethod | Mapping[str, WeightMethod] | None = None,
+        weights: Method | Mapping[str, Method] | None = None,
         refine: Refine | None = None,
+        refill: int = 0,
         credit: str = "shared",
         samples: int = 8,
         examples_per_step: int = 16,
@@ -110,6 +114,9 @@ class Trainer:
         self.text = _by_path("Prompt", "text", text, self.prompts)
         self.weights = _by_path("policy", "weights", weights, self.policies)
         self.refine = refine
+        if refill < 0:
+            raise ConfigError(f"refill must be at least 0, got {refill}")
+        self.refill = refill
         self.credit = credit
         self.samples = _at_least_one("samples", samples)
         self.examples_per_step = _at_least_one("examples_per_step", examples_per_step)
@@ -124,6 +131,11 @@ class Trainer:
         self.callbacks = tuple(callbacks)
         self.deterministic = deterministic
         self._check()
+        self._references = {
+            path: self.policies[path].fork(f"{self.policies[path].name} at first")
+            for path, method in self.weights.items()
+            if method.loss.reference == "frozen"
+        }
         self._identity = fingerprint(self)
         self._session = Session()
 
@@ -277,10 +289,8 @@ class Trainer:
         """
         seed = self.seed
         examples = phases.draw_examples(task.train, self.examples_per_step, step, seed)
-        with session.phase("rollout"):
-            traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=seed)
-        with session.phase("critique"):
-            feedback = await self.critic.acritique([Case.of(trace) for trace in traces])
+        traces, feedback = await self._judged(examples, step, session)
+        traces, feedback, thrown = await self._refilled(traces, feedback, task, step, session)
         with session.phase("backward"):
             writer = next(iter(self.text.values())).model if self.text else None
             gradients = await abackward(traces, feedback, model=writer, parameters={*self.text, *self.weights})
@@ -288,11 +298,17 @@ class Trainer:
         if self.refine is not None:
             with session.phase("refine"):
                 refinements = await arefine(traces, gradients, self.critic, plan=self.refine)
+        if any(method.experts for method in self.weights.values()):
+            with session.phase("refine"):
+                refinements += await aexperts(traces, self.critic)
         metrics = phases.step_metrics(traces, feedback, refinements) | {"trains_weights": float(bool(self.weights))}
+        if self.refill:
+            metrics["refilled"] = len({trace.group for trace in thrown})
         if self.weights and update_weights:
             metrics |= phases.update_weights(
-                {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, refinements,
-                credit=self.credit, replace=self.refine is not None and self.refine.replace,
+                {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, gradients,
+                refinements, credit=self.credit, replace=self.refine is not None and self.refine.replace,
+                references=self._references,
             )  # fmt: skip
         with session.phase("rewrite"):
             proposals = await phases.propose(self.text, self.prompts, gradients, seed=seed, step=step)
@@ -300,7 +316,32 @@ class Trainer:
             decisions = await phases.update_prompts(
                 self.graph, proposals, self.gate, task.gate if self.gate else (), self.metric, step=step, seed=seed
             )
-        return phases.StepOutcome(traces, feedback, gradients, refinements, decisions, metrics)
+        return phases.StepOutcome(traces, feedback, gradients, refinements, decisions, metrics, thrown)
+
+    async def _judged(
+        self, examples: Sequence[Example], step: int, session: Session
+    ) -> tuple[list[Trace], list[Feedback]]:
+        """Run every example ``samples`` times and let the critic judge the runs."""
+        with session.phase("rollout"):
+            traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=self.seed)
+        with session.phase("critique"):
+            return traces, await self.critic.acritique([Case.of(trace) for trace in traces])
+
+    async def _refilled(
+        self, traces: list[Trace], feedback: list[Feedback], task: Task, step: int, session: Session
+    ) -> tuple[list[Trace], list[Feedback], list[Trace]]:
+        """Replace groups without a difference in score; return runs, their feedback, and the runs thrown away."""
+        thrown: list[Trace] = []
+        for turn in range(self.refill):
+            dead = phases.dead_groups(traces, feedback)
+            seed = derive_seed(self.seed, "refill", step, turn)
+            fresh = phases.fresh_examples(task.train, [*traces, *thrown], len(dead), seed)
+            if not fresh:
+                break
+            judged = await self._judged(fresh, step, session)
+            traces, feedback, left = phases.refilled(traces, feedback, *judged)
+            thrown += left
+        return traces, feedback, thrown
 
     async def _evaluate_split(self, task: Task) -> Evaluation:
         return await self.aevaluate(task.validation[: self.evaluate_examples])
@@ -319,6 +360,8 @@ class Trainer:
             judge = self.critic if split == "train" else self.metric
             if (check := getattr(judge, "check", None)) is not None:
                 check(examples)  # e.g. answers that the critic needs, before anything is paid
+        if any(method.experts for method in self.weights.values()):
+            check_solutions(task.train)
         if self.gate is not None:
             self.gate.rotation(task.gate, 0)  # too few for anything to pass: an error now, not at the first proposal
 
@@ -342,14 +385,8 @@ class Trainer:
         last = directory.last_checkpoint()
         if last is None:
             return 0
-        folder = directory.checkpoint_folder(last)
-        self.graph.load_state(folder / "parameters")
-        state = json.loads((folder / "state.json").read_text("utf-8"))
-        for path, optimizer in self.text.items():
-            optimizer.load_state(state["text"][path])
-        for phase, numbers in state["usage"].items():
-            self._session.usage[phase] = Usage(*numbers)
-        report.problems = state["problems"]
+        usage, report.problems = checkpoint.load(directory.checkpoint_folder(last), self.graph, self.text)
+        self._session.usage.update(usage)
         report.history += [read_report(directory.read_step(step), steps) for step in range(last + 1)]
         return last + 1
 
@@ -366,20 +403,9 @@ class Trainer:
 
     def _checkpoint(self, directory: RunDirectory, step: int, report: Report) -> None:
         """Write parameters and the state of the loop; answers up to here need no journal any more."""
-
-        def write(folder: Path) -> None:
-            self.graph.save(folder / "parameters")
-            state: dict[str, Any] = {
-                "text": {path: optimizer.state() for path, optimizer in self.text.items()},
-                "usage": {
-                    phase: [item.prompt_tokens, item.generated_tokens, item.calls, item.usd]
-                    for phase, item in self._session.usage.items()
-                },
-                "problems": report.problems,
-            }
-            (folder / "state.json").write_text(dump_json(state), "utf-8")
-
-        directory.checkpoint(step, write)
+        directory.checkpoint(
+            step, lambda folder: checkpoint.save(folder, self.graph, self.text, self._session.usage, report.problems)
+        )
         self._session.journal = directory.journal()
 
 

@@ -67,15 +67,29 @@ def new_model() -> Callable[..., Any]:
 
 @pytest.fixture
 def new_policy(tokenizer: Any) -> Callable[..., Any]:
-    """Makes a policy; settings other than `seed` and those of the sampler change the model's shape."""
-    from textgrad_rl.models import TransformersModel
-    from textgrad_rl.policies import TransformersPolicy
+    """Makes a policy; settings other than the named ones change the model's shape."""
+    import torch
 
-    def make(seed: int = 0, *, deterministic: bool = True, max_batch_rows: int = 256, **changes: Any) -> Any:
-        model = make_model(seed, **changes)
+    from textgrad_rl.models import TransformersModel
+    from textgrad_rl.policies import LoRA, TransformersPolicy
+    from textgrad_rl.policies.lora import add_lora
+
+    def make(
+        seed: int = 0,
+        *,
+        deterministic: bool = True,
+        max_batch_rows: int = 256,
+        dtype: str = "float32",
+        lora: LoRA | None = None,
+        checkpoint_activations: bool = False,
+        **changes: Any,
+    ) -> Any:
+        model = make_model(seed, **changes).to(getattr(torch, dtype))
         sampler = TransformersModel(
             model, tokenizer, name="tiny", deterministic=deterministic, max_batch_rows=max_batch_rows
         )
-        return TransformersPolicy(sampler)
+        if lora is not None:
+            add_lora(model, lora)
+        return TransformersPolicy(sampler, checkpoint_activations=checkpoint_activations)
 
     return make

@@ -48,6 +48,19 @@ def test_the_same_batch_is_the_same_to_the_last_bit(model: Any) -> None:
     assert run(model, ROWS) == run(model, ROWS)
 
 
+def test_every_token_is_told_when_it_is_drawn_and_none_after_the_end(model: Any) -> None:
+    told: dict[int, list[tuple[int, float]]] = {}
+
+    def hear(drawn: Any) -> None:
+        for index, token, logprob in drawn:
+            told.setdefault(index, []).append((token, logprob))
+
+    samples = run(model, ROWS, max_batch_rows=7, on_tokens=hear)
+    assert samples == run(model, ROWS, max_batch_rows=7)
+    for index, sample in enumerate(samples):
+        assert told[index] == list(zip(sample.output_ids, sample.logprobs, strict=True))
+
+
 def test_greedy_is_what_transformers_generates(model: Any) -> None:
     samples = run(model, [row(prompt, 0, temperature=0.0) for prompt in PROMPTS])
     for prompt, sample in zip(PROMPTS, samples, strict=True):

@@ -1,10 +1,11 @@
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from textgrad_rl.policies import load_policy
-from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
 
 
 def test_a_folder_is_a_policy(tmp_path: Path, new_model: Any, tokenizer: Any) -> None:
@@ -23,7 +24,18 @@ def test_weights_out_of_reach_are_refused(name: str) -> None:
 
 
 def test_another_engine_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="there is transformers"):
+    with pytest.raises(UnknownNameError, match="Known: transformers, vllm"):
+        load_policy("pocket", engine="sglang")
+
+
+def test_options_of_another_engine_are_refused() -> None:
+    with pytest.raises(ConfigError, match="engine_options"):
+        load_policy("pocket", engine_options={"enforce_eager": True})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
+def test_without_vllm_the_error_names_the_extra() -> None:
+    with pytest.raises(MissingPackageError, match=r"textgrad-rl\[vllm\]"):
         load_policy("pocket", engine="vllm")
 
 

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 import torch
 
+from textgrad_rl.methods.clip import Clip
 from textgrad_rl.methods.losses import PolicyLoss
+from textgrad_rl.methods.shaping import Shaped
+from textgrad_rl.methods.tokens import tokens_of
 from textgrad_rl.policies import Optimizer, Row, Segment, TransformersPolicy
 from textgrad_rl.policies.protocol import Policy
 from textgrad_rl_graphs.errors import ModelError
 from textgrad_rl_graphs.types import Message, Request, Sampling
 
-CRITIQUE_GRPO = PolicyLoss(gamma=0.1, aggregation="group_sum")
-LOSSES = [PolicyLoss(), CRITIQUE_GRPO, PolicyLoss(aggregation="constant_length", length=16, clip_low=None)]
+CRITIQUE_GRPO = PolicyLoss(refinement=Shaped(gamma=0.1), aggregation="group_sum")
+LOSSES = [PolicyLoss(), CRITIQUE_GRPO, PolicyLoss(aggregation="constant_length", length=16, term=Clip(low=None))]
 
 
 def requests(temperature: float = 1.0) -> list[Request]:
@@ -63,9 +66,7 @@ def brute_force(policy: TransformersPolicy, rows: list[Row], loss: PolicyLoss) -
         context = row.context.tokens()
         logits = policy.model(input_ids=torch.tensor([context + row.output_ids])).logits[0, len(context) - 1 : -1]
         lp = torch.log_softmax(logits, -1)[torch.arange(len(row.output_ids)), list(row.output_ids)]
-        advantage = torch.full_like(lp, row.advantage)
-        refinement = torch.full_like(lp, row.kind == "refinement", dtype=torch.bool)
-        total = total + weight * loss.token_terms(lp, lp.detach(), advantage, refinement).sum()
+        total = total + weight * loss.token_terms(tokens_of([row], lp)).sum()
     total.backward()
     found = gradient(policy)
     policy.model.zero_grad()
@@ -95,7 +96,8 @@ def test_the_gradient_is_that_of_the_loss(new_policy: Any, loss: PolicyLoss) -> 
     expected = brute_force(policy, rows, loss)
     policy.forward_backward(rows, loss)
     assert expected.norm() > 1e-3
-    torch.testing.assert_close(gradient(policy), expected, rtol=1e-6, atol=1e-12)
+    # As a vector: transformers' norms go through float32, also in a float64 model.
+    assert (gradient(policy) - expected).norm() <= 1e-6 * expected.norm()
 
 
 def test_every_split_into_micro_batches_gives_the_same_gradient(new_policy: Any) -> None:
@@ -148,7 +150,11 @@ def test_metrics_tell_samples_from_refinements(new_policy: Any) -> None:
     for kind in ("sample", "refinement"):
         lps = [lp for row in used if row.kind == kind for lp in row.logprobs]
         assert metrics[f"mean_log_prob_{kind}"] == pytest.approx(sum(lps) / len(lps), abs=1e-5)
-    assert 0 < metrics["entropy"] < math.log(259)
+        assert 0 < metrics[f"entropy_{kind}"] < math.log(259)
+    counts = {kind: sum(len(row.output_ids) for row in used if row.kind == kind) for kind in ("sample", "refinement")}
+    mean = sum(counts[kind] * metrics[f"entropy_{kind}"] for kind in counts) / sum(counts.values())
+    assert metrics["entropy"] == pytest.approx(mean)
+    assert metrics["entropy_sample"] != metrics["entropy_refinement"]
 
 
 def test_old_log_probabilities_enter_the_ratio(new_policy: Any) -> None:
@@ -184,7 +190,7 @@ def test_a_loss_that_is_not_finite_is_named_and_leaves_no_gradient(new_policy: A
     old[5] = [-1e9 for _ in old[5]]  # the ratio overflows
     rows = [replace(row, advantage=-1.0) for row in rows]
     with pytest.raises(ModelError, match="loss of row 'trace5/call' is not finite"):
-        policy.forward_backward(rows, PolicyLoss(clip_low=None, clip_high=None), old_log_probs=old, max_tokens=1)
+        policy.forward_backward(rows, PolicyLoss(term=Clip(low=None, high=None)), old_log_probs=old, max_tokens=1)
     assert not gradient(policy).any()
 
 
@@ -229,7 +235,8 @@ def test_steps_follow_torch_s_adamw(new_policy: Any) -> None:
         adamw.zero_grad()
         assert metrics["grad_norm"] == pytest.approx(float(norm), rel=1e-5)
         assert metrics["learning_rate"] == pytest.approx(1e-2 * (step + 1) / 4)
-    torch.testing.assert_close(weights(policy), weights(twin), rtol=1e-5, atol=1e-7)
+    # A gradient near 0 moves a weight as far as any other, so its rounding errors are seen: 1e-4 of an update.
+    torch.testing.assert_close(weights(policy), weights(twin), rtol=1e-5, atol=1e-6)
 
 
 def train(policy: TransformersPolicy, rows: list[Row]) -> None:

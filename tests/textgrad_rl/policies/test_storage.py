@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from tests.textgrad_rl.policies.test_policy import requests, sample_rows, train, weights
-from textgrad_rl.policies import load_policy
-from textgrad_rl_graphs.errors import RecordsError
+from textgrad_rl.methods.losses import PolicyLoss
+from textgrad_rl.policies import Optimizer, load_policy
+from textgrad_rl.policies.storage import forget_optimizer
+from textgrad_rl_graphs.errors import ConfigError, RecordsError
 
 
 def test_a_restored_policy_goes_on_as_if_nothing_had_happened(new_policy: Any, tmp_path: Path) -> None:
@@ -79,6 +81,75 @@ def test_a_write_that_fails_keeps_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == ["policy"]
     restored.load(tmp_path / "policy")
     assert weights(restored).equal(before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        Optimizer(learning_rate=1e-3, warmup_steps=3),
+        Optimizer(learning_rate=1e-3, schedule="cosine", total_steps=4, floor=0.1),
+        Optimizer(learning_rate=1e-2, factory="torch.optim:SGD", options={"momentum": 0.9}),
+    ],
+)
+def test_two_steps_a_restart_and_two_steps_are_four_steps(
+    new_policy: Any, tmp_path: Path, config: Optimizer, dtype: str
+) -> None:
+    whole, first, second = (new_policy(dtype=dtype) for _ in range(3))
+    rows = sample_rows(new_policy())
+
+    def steps(policy: Any, count: int) -> list[dict[str, float]]:
+        found = []
+        for _ in range(count):
+            policy.forward_backward(rows, PolicyLoss())
+            found.append(policy.optimizer_step(config))
+            policy.publish()
+        return found
+
+    metrics = steps(whole, 4)
+    assert steps(first, 2) == metrics[:2]
+    first.save(tmp_path / "policy")
+    second.load(tmp_path / "policy")
+    second.save(tmp_path / "again")  # before its first step, too, it holds the state
+    second.load(tmp_path / "again")
+    assert steps(second, 2) == metrics[2:]
+    assert weights(second).equal(weights(whole))
+    assert not weights(second).equal(weights(first))
+    assert second.weight_version == 4
+
+
+def test_another_optimizer_does_not_take_over(new_policy: Any, tmp_path: Path) -> None:
+    policy, restored = new_policy(), new_policy()
+    train(policy, sample_rows(policy))
+    policy.save(tmp_path / "policy")
+    restored.load(tmp_path / "policy")
+    before = weights(restored)
+    for one in (policy, restored):
+        with pytest.raises(ConfigError, match=r"moved by torch.optim:AdamW"):
+            one.optimizer_step(Optimizer(factory="torch.optim:SGD"))
+    assert weights(restored).equal(before)
+
+
+def test_a_state_with_masters_is_none_for_weights_without(new_policy: Any, tmp_path: Path) -> None:
+    policy, other = new_policy(dtype="bfloat16"), new_policy()
+    train(policy, sample_rows(other))
+    policy.save(tmp_path / "policy")
+    before = weights(other)
+    with pytest.raises(RecordsError, match="float32 masters"):
+        other.load(tmp_path / "policy")
+    assert weights(other).equal(before)
+
+
+def test_an_optimizer_is_forgotten_and_the_weights_are_not(new_policy: Any, tmp_path: Path) -> None:
+    policy, fresh = new_policy(), new_policy(seed=1)
+    rows = sample_rows(policy)
+    train(policy, rows)
+    policy.save(tmp_path / "policy")
+    forget_optimizer(tmp_path / "policy")
+    fresh.load(tmp_path / "policy")
+    assert weights(fresh).equal(weights(policy))
+    assert fresh.weight_version == 1
+    assert torch.load(tmp_path / "policy" / "policy.pt", weights_only=True)["updater"] is None
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "policy.pt", "config.json"])

@@ -3,7 +3,11 @@
 import random
 from dataclasses import replace
 
-from textgrad_rl.quickstart.comparison import Outcome, bootstrap, difference, mean_curve, summarize
+import pytest
+
+import textgrad_rl as tgr
+from textgrad_rl.quickstart.comparison import Outcome, arm_names, bootstrap, difference, mean_curve, summarize
+from textgrad_rl.quickstart.program import ARMS
 
 
 def outcome(arm: str, seed: int, values: list[float]) -> Outcome:
@@ -55,3 +59,10 @@ def test_the_curve_of_an_arm_is_the_mean_and_range_over_seeds() -> None:
     one, other = outcome("joint", 0, [1]), outcome("joint", 1, [1])
     curves = [replace(one, curve=((0, 0.2), (100, 0.6), (200, 0.9))), replace(other, curve=((0, 0.4), (120, 0.8)))]
     assert [tuple(point) for point in mean_curve(curves)] == [(0, 0.30000000000000004, 0.2, 0.4), (110, 0.7, 0.6, 0.8)]
+
+
+def test_arms_are_named_one_by_one_or_together() -> None:
+    assert arm_names("all") == list(ARMS)
+    assert arm_names("base, presets")[:3] == ["base", "grpo", "dr-grpo"]
+    with pytest.raises(tgr.UnknownNameError, match=r"gspo"):
+        arm_names("gpso")

@@ -52,6 +52,18 @@ def test_every_arm_trains_what_it_says(arm: str, task: tgr.Task) -> None:
     assert (trainer.refine is not None) == (arm in ("critique-grpo", "shuffled", "joint"))
 
 
+def test_a_preset_is_an_arm_with_its_own_settings() -> None:
+    trainer = program.build("critique-grpo/paper", critic="indicative")
+    assert (trainer.samples, trainer.text, trainer.refine) == (7, {}, tgr.preset("critique-grpo/paper")["refine"])
+    assert trainer.weights["solve.model"].optimizer.learning_rate == program.LEARNING_RATE
+
+
+def test_only_what_learns_from_critiques_asks_for_them() -> None:
+    scores_alone = {name for name in tgr.preset_names() if not program.reads_critiques(name)}
+    reinforcement = {"grpo", "dr-grpo", "dapo", "gspo", "cispo", "sapo", "rloo", "luffy"}
+    assert scores_alone == reinforcement | {"sft", "raft"}
+
+
 def test_unknown_arms_and_critics_are_named_with_those_there_are() -> None:
     with pytest.raises(tgr.UnknownNameError, match=r"critique-grpo.*joint"):
         program.build("jiont")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 import textgrad_rl as tgr
@@ -52,6 +54,13 @@ def test_the_numbers_of_a_step():
     metrics = step_metrics(traces, feedback, refinements)
     assert (metrics["refined"], metrics["refined_right"], metrics["kept"]) == (3, 1, 1)
     assert metrics["dead_groups"] == 1  # the kept refinement brings a group to life
+
+
+def test_runs_with_an_answer_cut_off_at_its_limit_are_counted():
+    traces = [toy.Adder(ScriptedModel(lambda _: "1")).run(item) for item in EXAMPLES[:3]]
+    call = traces[1].ordered()[0]
+    call.completion = replace(call.completion, finish_reason="length")
+    assert step_metrics(traces, [Feedback(score=1.0)] * 3, [])["truncated"] == 1
 
 
 def test_a_step_without_any_score_has_numbers_too():

@@ -20,10 +20,10 @@ async def test_every_role_can_read_its_answers(dialect):
     for right in (True, False):
         _, answer = await say("critique", dialect, right=right)
         assert CritiqueRole().parse(dialect, answer.text).correct is right
-    causes = [Cause("system", "Solve.", is_prompt=True), Cause("input plan", "A plan.")]
+    causes = [Cause("system", "Solve.", is_prompt=True), Cause("input.plan", "A plan.")]
     messages = BackwardRole().render(dialect, causes=causes, messages=[], response="r", critique="c")
     _, answer = await say("backward", dialect, messages=messages)
-    assert set(BackwardRole().parse(dialect, answer.text, causes=causes, critique="c")) == {"system", "input plan"}
+    assert set(BackwardRole().parse(dialect, answer.text, causes=causes, critique="c")) == {"system", "input.plan"}
     texts = {RewriteRole().parse(dialect, (await say("rewrite", dialect, seed=seed))[1].text) for seed in range(3)}
     assert len(texts) == 3
 

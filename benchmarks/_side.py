@@ -1,0 +1,77 @@
+"""One side of a benchmark in a process of its own, which makes one turn whenever it is asked."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+Turn = dict[str, Any]
+
+
+class Side:
+    """A process while the context is open; it says its version, then a line of JSON for every line that it reads."""
+
+    def __init__(
+        self, python: str, script: Path, name: str, workload: Mapping[str, Any], environment: Mapping[str, str]
+    ) -> None:
+        self.command = [python, str(script), name, json.dumps(workload)]
+        self.environment = environment
+        self.name = name
+        self.turns: list[Turn] = []
+        self.error = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self.process = subprocess.Popen(
+                self.command, text=True, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError as error:
+            self.error = f"{self.name}: cannot start {self.command[0]}: {error.strerror}"
+            return self
+        self.name = self._answer().get("version", self.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(self, "process"):
+            self.process.kill()
+            self.process.communicate()
+
+    def turn(self) -> None:
+        """Take a turn."""
+        if self.error:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.turns.append(self._answer())
+
+    def _answer(self) -> Turn:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        answer: Turn = json.loads(line) if line else {"error": "its process ended"}
+        if "error" in answer:
+            self.error = f"{self.name}: {answer['error']}"[:160]
+        return answer
+
+    def median(self, what: str) -> float | None:
+        """Return the median over the turns but the first, which warms up; None where one failed."""
+        return None if self.error else statistics.median(turn[what] for turn in self.turns[1:])
+
+    def __str__(self) -> str:
+        return self.error or self.name
+
+
+def take_turns(sides: Sequence[Side], turns: int) -> None:
+    """Let every side take a turn that does not count, then let them alternate."""
+    with ExitStack() as stack:
+        for side in sides:
+            stack.enter_context(side)
+        for _ in range(turns + 1):
+            for side in sides:
+                side.turn()
