@@ -6,7 +6,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,12 @@ class Side:
     """A process while the context is open; it says its version, then a line of JSON for every line that it reads."""
 
     def __init__(
-        self, python: str, script: Path, name: str, workload: Mapping[str, Any], environment: Mapping[str, str]
+        self,
+        python: str,
+        script: Path,
+        name: str,
+        workload: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command = [python, str(script), name, json.dumps(workload)]
         self.environment = environment
@@ -47,8 +52,9 @@ class Side:
         if self.error:
             return
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # its answer says so
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
         self.turns.append(self._answer())
 
     def _answer(self) -> Turn:

@@ -14,92 +14,36 @@ Left out: a GPU, and vLLM on either side.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
 import sys
-from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from _common import Row, report, row
+from _side import Side, take_turns
 
-Turn = dict[str, Any]
 WORK = {"prompt": 128, "completion": 64, "groups": 8, "samples": 8}
 QUICK = {"prompt": 16, "completion": 8, "groups": 2, "samples": 4}
 
 
-class Side:
-    """One side of a case in a process of its own, while the context is open."""
-
-    def __init__(self, python: str, name: str, workload: dict[str, Any]) -> None:
-        self.command = [python, str(Path(__file__).with_name("_grpo_sides.py")), name, json.dumps(workload)]
-        self.name = name
-        self.turns: list[Turn] = []
-        self.error = ""
-
-    def __enter__(self) -> Self:
-        try:
-            self.process = subprocess.Popen(
-                self.command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        except OSError as error:
-            self.error = f"{self.name}: cannot start {self.command[0]}: {error.strerror}"
-            return self
-        first = self._answer()
-        self.name = first.get("version", self.name)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self, "process"):
-            self.process.kill()
-            self.process.communicate()
-
-    def step(self) -> None:
-        """Make a step."""
-        if self.error:
-            return
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # its answer says so
-            self.process.stdin.write("\n")
-            self.process.stdin.flush()
-        self.turns.append(self._answer())
-
-    def _answer(self) -> Turn:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        answer: Turn = json.loads(line) if line else {"error": "its process ended"}
-        if "error" in answer:
-            self.error = f"{self.name}: {answer['error']}"[:160]
-        return answer
-
-    def median(self, what: str) -> float | None:
-        """Return the median over the turns but the first, which warms up; None where one failed."""
-        return None if self.error else statistics.median(turn[what] for turn in self.turns[1:])
-
-    def __str__(self) -> str:
-        return self.error or f"{self.name}, {self.median('generated'):.0f} tokens per answer"
+def side(python: str, name: str, workload: dict[str, Any]) -> Side:
+    """Return one side of a case."""
+    return Side(python, Path(__file__).with_name("_grpo_sides.py"), name, workload)
 
 
-def take_turns(sides: list[Side], turns: int) -> None:
-    """Let every side make a step that does not count, then let them alternate."""
-    with ExitStack() as stack:
-        for side in sides:
-            stack.enter_context(side)
-        for _ in range(turns + 1):
-            for side in sides:
-                side.step()
+def answers(one: Side) -> str:
+    """Return the length of a side's answers, or why it made none."""
+    return one.error or f"{one.median('generated'):.0f} tokens per answer"
 
 
 def against_trl(case: str, peer_python: str, workload: dict[str, Any], turns: int, faster: float | None) -> list[Row]:
     """Return seconds and memory of a case; the targets are so many times faster, and 0.6 of the memory."""
-    ours, trl = Side(sys.executable, "ours", workload), Side(peer_python, "trl", workload)
+    ours, trl = side(sys.executable, "ours", workload), side(peer_python, "trl", workload)
     take_turns([ours, trl], turns)
     seconds, memory = trl.median("cpu"), trl.median("peak_mb")
     target = seconds / faster if seconds and faster else None
-    mine = f"{case} ({ours if ours.error else format(ours.median('generated') or 0, '.0f') + ' tokens per answer'})"
+    name = trl.error or f"{trl.name}, {answers(trl)}"
     return [
-        row(mine, "CPU s", ours.median("cpu"), peer=seconds, peer_name=str(trl), target=target),
+        row(f"{case} ({answers(ours)})", "CPU s", ours.median("cpu"), peer=seconds, peer_name=name, target=target),
         row(f"{case}: peak memory", "MB", ours.median("peak_mb"), peer=memory, peer_name=trl.name,
             target=memory and faster and 0.6 * memory),
     ]  # fmt: skip
@@ -107,9 +51,9 @@ def against_trl(case: str, peer_python: str, workload: dict[str, Any], turns: in
 
 def refinements(work: dict[str, Any], turns: int, *, quick: bool) -> list[Row]:
     """Return what Critique-GRPO takes beside GRPO, both ours: critics that know right from wrong cost no call."""
-    sides = [Side(sys.executable, "ours", work | {"refinements": count}) for count in (0, 1, work["samples"])]
+    sides = [side(sys.executable, "ours", work | {"refinements": count}) for count in (0, 1, work["samples"])]
     take_turns(sides, turns)
-    plain, one, every = (side.median("cpu") for side in sides)
+    plain, one, every = (item.median("cpu") for item in sides)
     target = 1.35 * plain if plain and not quick else None
     return [
         row("Critique-GRPO, one refinement per prompt", "CPU s", one, peer=plain, peer_name="our GRPO", target=target),

@@ -20,7 +20,7 @@ def interpreter() -> str | None:
     if importlib.util.find_spec("vllm"):
         return sys.executable
     inside = Path(sys.prefix) / "vllm" / "bin" / "python"
-    has = inside.exists() and subprocess.run([inside, "-c", "import vllm._C"], capture_output=True, check=False)
+    has = inside.exists() and subprocess.run([inside, "-c", "import vllm"], capture_output=True, check=False)
     return str(inside) if has and has.returncode == 0 else None
 
 
