@@ -26,7 +26,7 @@ class Note(NamedTuple):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TextGradient:
     """How a value or a prompt should change, from any number of sources.
 

@@ -29,6 +29,11 @@ def digest_text(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+def seed_of_text(text: str) -> int:
+    """Return the seed in [0, 2**63) that belongs to a text: ``seed_of(digest_text(text))``, in one go."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
+
+
 def derive_seed(*parts: object) -> int:
     """Return a seed in [0, 2**63) that depends on every part: ``hash(run seed, step, example, sample, call, role)``."""
     return seed_of(digest("seed", *parts))

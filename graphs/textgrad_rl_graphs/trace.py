@@ -17,7 +17,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from textgrad_rl_graphs.hashing import digest, digest_text, seed_of
+from textgrad_rl_graphs.hashing import digest, digest_text, seed_of_text
 from textgrad_rl_graphs.types import Completion, Example, Message, Usage
 from textgrad_rl_graphs.value import Value
 
@@ -176,7 +176,7 @@ class Trace:
         """Return ``hash(run seed, step, example, sample, call key, role, attempt)``."""
         if not self._root:
             self._root = digest("seed", self.seed, self.step, self.example_id, self.sample)
-        return seed_of(digest_text(f"{self._root}/{call_key}/{role}/{attempt}"))
+        return seed_of_text(f"{self._root}/{call_key}/{role}/{attempt}")
 
     def ordered(self) -> list[Call]:
         """Return the calls in dataflow order, ties broken by path and key, so the same run gives the same list."""

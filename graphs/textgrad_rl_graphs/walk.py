@@ -7,7 +7,7 @@ that read its output has been. One coroutine follows a chain of calls; where the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -18,7 +18,7 @@ from textgrad_rl_graphs.gradient import Edge, FailedCall, Gradients, TextGradien
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, Node
-from textgrad_rl_graphs.roles import BackwardRole, Cause, consult
+from textgrad_rl_graphs.roles import BackwardRole, Cause, Consultation, consult
 from textgrad_rl_graphs.trace import Call, Failure, Trace, producers_of
 from textgrad_rl_graphs.types import Sampling, Usage
 
@@ -76,6 +76,7 @@ class Asker:
     model: Model | None
     sampling: Sampling
     retries: int
+    role: BackwardRole = BackwardRole()  # noqa: RUF009  # it has no state
 
     def model_for(self, call: Call) -> Model:
         """Return who gives feedback on the causes of a call."""
@@ -88,24 +89,23 @@ class Asker:
 
     def has_to_ask(self, call: Call, causes: Sequence[Cause]) -> bool:
         """Tell whether a model is needed; else every cause gets the critique itself."""
-        return BackwardRole().asks(self.model_for(call).dialect, causes)
+        return self.role.asks(self.model_for(call).dialect, causes)
 
-    async def ask(
+    def ask(
         self, trace: Trace, call: Call, critique: str, causes: Sequence[Cause], spent: list[Usage]
-    ) -> Mapping[str, str]:
+    ) -> Awaitable[Consultation[Mapping[str, str]]]:
         """Ask about one call; what the attempts cost is added to ``spent``."""
-        model, role = self.model_for(call), BackwardRole()
+        model, role = self.model_for(call), self.role
         messages = role.render(
             model.dialect, causes=causes, messages=call.messages, response=call.text, critique=critique,
             describe=call.node.describe,
         )  # fmt: skip
-        answer = await consult(
+        return consult(
             model, "backward", messages,
             lambda text: role.parse(model.dialect, text, causes=causes, critique=critique),
             seed_for=lambda attempt: trace.seed_for(call.key, "backward", attempt),
             sampling=self.sampling, retries=self.retries, schema=role.schema(model.dialect, causes), spent=spent,
         )  # fmt: skip
-        return answer.result
 
 
 @final
@@ -172,11 +172,11 @@ class Walk:
         while True:
             call, critique, causes, edges = asked
             try:
-                texts = await self._asker.ask(self._trace, call, critique, causes, self.spent)
+                answer = await self._asker.ask(self._trace, call, critique, causes, self.spent)
             except (ModelError, ParseError) as error:
                 self.failed.append(FailedCall(self._trace_id, call.key, Failure(call.path, str(error))))
             else:
-                source = self._source(call)
+                source, texts = self._source(call), answer.result
                 for cause, edge in zip(causes, edges, strict=True):
                     # Where nothing is to change, a zero gradient tells that it was asked about.
                     self._receive(edge, TextGradient.of(source, texts.get(cause.name, "")))
@@ -192,7 +192,8 @@ class Walk:
         asked: list[Asked] = []
         while ready:
             call = ready.pop()
-            gradient = TextGradient.sum(self._received.get(call.key, ()))
+            received = self._received.get(call.key, ())
+            gradient = received[0] if len(received) == 1 else TextGradient.sum(received)
             question = self._pass_on(call, gradient) if gradient else None
             if question:
                 asked.append(question)

@@ -108,13 +108,20 @@ class BackwardRole:
                 raise ParseError(f"expected 'Tell the ...: ...' or 'Keep the prompt.', got {shorten(text)!r}")
             return {prompt: text.strip(), **feedback}
         answer = json_object(text)
-        known = {cause.name: answer[cause.name] for cause in causes if cause.name in answer}
-        if not known:
+        feedback, named = {}, False
+        for cause in causes:
+            value = answer.get(cause.name)
+            if value is None:
+                named = named or cause.name in answer
+            elif isinstance(value, str):
+                named = True
+                if stripped := value.strip():
+                    feedback[cause.name] = stripped
+            else:
+                raise ParseError(f"the feedback on {cause.name!r} is {value!r}, not text")
+        if not named:
             raise ParseError(f"the answer names none of the causes {[c.name for c in causes]}: {shorten(text)!r}")
-        for name, value in known.items():
-            if value is not None and not isinstance(value, str):
-                raise ParseError(f"the feedback on {name!r} is {value!r}, not text")
-        return {name: stripped for name, value in known.items() if value and (stripped := value.strip())}
+        return feedback
 
 
 def _listed(cause: Cause) -> str:

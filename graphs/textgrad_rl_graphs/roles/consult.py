@@ -51,13 +51,14 @@ async def consult(
         ParseError: when no attempt could be read; names the last answer.
         ModelError: from the model, at once.
     """
-    usage, problem = Usage(), ""
+    usage: Usage | None = None
+    problem = ""
     for attempt in range(retries + 1):
         request = Request(messages=messages, sampling=sampling, seed=seed_for(attempt), role=role, schema=schema)
         completion = await ask(model, request)
         if spent is not None:
             spent.append(completion.usage)
-        usage = usage + completion.usage if attempt else completion.usage
+        usage = completion.usage if usage is None else usage + completion.usage
         try:
             return Consultation(parse(completion.text), completion, usage, attempt + 1)
         except ParseError as error:

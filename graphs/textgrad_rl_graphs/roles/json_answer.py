@@ -40,20 +40,26 @@ def json_object(text: str) -> dict[str, Any]:
     {'verdict': 'wrong'}
     """
     found: dict[str, Any] | None = None
-    match = _START.search(text)
+    start = 0 if text.startswith('{"') else _start(text, 0)  # most answers begin with it
     failed = 0
-    while match is not None and failed < _MAX_FAILED_STARTS:  # each may read the whole text
+    while start >= 0 and failed < _MAX_FAILED_STARTS:  # each may read the whole text
         try:
-            found, end = _DECODER.raw_decode(text, match.start())
+            found, end = _DECODER.raw_decode(text, start)
             if end == len(text):
                 return found
         except (json.JSONDecodeError, RecursionError):
-            end = match.start() + 1
+            end = start + 1
             failed += 1
-        match = _START.search(text, end)
+        start = _start(text, end)
     if found is None:
         raise ParseError(f"no JSON object in the answer {shorten(text)!r}")
     return found
+
+
+def _start(text: str, place: int) -> int:
+    """Return where an object may begin from a place on, -1 for nowhere."""
+    match = _START.search(text, place)
+    return -1 if match is None else match.start()
 
 
 def json_text(answer: dict[str, Any], name: str) -> str:
