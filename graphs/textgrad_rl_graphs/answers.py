@@ -36,6 +36,7 @@ def request_key(model: Model, request: Request) -> str:
         request.history_ids,
         *((message.role, message.content, *map(str, message.images)) for message in request.messages),
         *(() if request.schema is None else (json.dumps(request.schema, sort_keys=True),)),
+        *(() if sampling.top_k is None else ("top_k", sampling.top_k)),
     )  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def question_record(model: Model, request: Request) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "max_tokens": sampling.max_tokens,
         "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
         "stop": list(sampling.stop),
         "history_ids": list(request.history_ids),
         "messages": [

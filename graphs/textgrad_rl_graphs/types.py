@@ -75,6 +75,7 @@ class Sampling:
         max_tokens: upper bound on generated tokens, None leaves it to the model.
         top_p: share of probability mass kept, in (0, 1].
         stop: strings that end the answer.
+        top_k: how many of the likeliest tokens are kept, before ``top_p``; None keeps all.
 
     Raises:
         ConfigError: for values out of range.
@@ -84,6 +85,7 @@ class Sampling:
     max_tokens: int | None = None
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
+    top_k: int | None = None
 
     def __post_init__(self) -> None:
         """Reject values no model could follow."""
@@ -93,6 +95,8 @@ class Sampling:
             raise ConfigError(f"max_tokens must be >= 1 or None, got {self.max_tokens}")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
+        if self.top_k is not None and self.top_k < 1:
+            raise ConfigError(f"top_k must be >= 1 or None, got {self.top_k}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def request(text="hello", **settings):
         request(sampling=Sampling(temperature=0.5)),
         request(sampling=Sampling(max_tokens=3)),
         request(sampling=Sampling(top_p=0.5)),
+        request(sampling=Sampling(top_k=5)),
         request(sampling=Sampling(stop=("\n",))),
         request(schema={"type": "object"}),
         Request(messages=(Message("user", "hello", images=(Image(b"a"),)),)),

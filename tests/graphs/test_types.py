@@ -18,7 +18,9 @@ def test_usages_add_like_numbers(a: Usage, b: Usage, c: Usage) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"temperature": -0.1}, {"max_tokens": 0}, {"top_p": 0.0}, {"top_p": 1.1}], ids=lambda item: str(item)
+    "setting",
+    [{"temperature": -0.1}, {"max_tokens": 0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": 0}],
+    ids=lambda item: str(item),
 )
 def test_sampling_refuses_what_no_model_can_follow(setting: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):

@@ -37,6 +37,8 @@ def chat_body(model: str, request: Request) -> dict[str, Any]:
         body["max_tokens"] = sampling.max_tokens
     if sampling.top_p < 1:
         body["top_p"] = sampling.top_p
+    if sampling.top_k is not None:
+        body["top_k"] = sampling.top_k  # beyond the protocol; vLLM and others know it
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if request.schema is not None:

@@ -149,6 +149,7 @@ class VLLMModel:
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k or 0,
             max_tokens=sampling.max_tokens or self._max_positions,  # vLLM ends a row at its last position anyway
             stop=list(sampling.stop),
             stop_token_ids=sorted(self._eos_ids),

@@ -153,10 +153,14 @@ class _Batch:
         length_B = torch.tensor([len(row.prompt_ids) for row in rows], device=device)
         temperature_B = torch.tensor([row.sampling.temperature for row in rows], device=device)
         top_p_B = torch.tensor([row.sampling.top_p for row in rows], device=device)
+        top_k_B = None
+        if any(row.sampling.top_k for row in rows):
+            vocabulary = logits_BV.shape[1]
+            top_k_B = torch.tensor([row.sampling.top_k or vocabulary for row in rows], device=device)
         position = 0
         while True:
             uniform_B = torch.from_numpy(uniforms([rows[index].seed for index in active], position)).to(device)
-            token_B, lp_B = draw(logits_BV, temperature_B, top_p_B, uniform_B)
+            token_B, lp_B = draw(logits_BV, temperature_B, top_p_B, uniform_B, top_k_B)
             tokens, logprobs = token_B.tolist(), lp_B.tolist()
             if self.on_tokens is not None:
                 drawn = zip(active, tokens, logprobs, strict=True)  # as `_take` is about to take them
@@ -172,6 +176,7 @@ class _Batch:
                 key_values.keep(kept_B)
                 token_B, length_B = token_B[kept_B], length_B[kept_B]
                 temperature_B, top_p_B = temperature_B[kept_B], top_p_B[kept_B]
+                top_k_B = None if top_k_B is None else top_k_B[kept_B]
             # A finished row that has not left yet may be past the end; what it computes is not read.
             position_B = (length_B + position - 1).clamp(max=self.max_positions - 1)
             logits_BV = step(self.model, token_B, position_B, key_values)

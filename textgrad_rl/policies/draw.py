@@ -47,17 +47,25 @@ def _mix(x_B: np.ndarray) -> np.ndarray:
     return mixed_B
 
 
-def draw(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B: Tensor) -> tuple[Tensor, Tensor]:
+def draw(
+    logits_BV: Tensor,
+    temperature_B: Tensor,
+    top_p_B: Tensor,
+    uniform_B: Tensor,
+    top_k_B: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Return a token per row and its log-probability under the distribution it was drawn from, (B,) and (B,).
 
-    The distribution is ``softmax(logits / temperature)``, cut to the smallest set of likeliest tokens that holds
-    ``top_p`` of the mass and normalised again. Temperature 0 takes the likeliest token, with log-probability 0.
+    The distribution is ``softmax(logits / temperature)``, cut to the ``top_k`` likeliest tokens, then to the smallest
+    set of likeliest tokens that holds ``top_p`` of the mass, and normalised again. Temperature 0 takes the likeliest
+    token, with log-probability 0.
 
     Args:
         logits_BV: of any floating type.
         temperature_B: as in :class:`textgrad_rl_graphs.types.Sampling`.
         top_p_B: likewise.
         uniform_B: float64 in [0, 1).
+        top_k_B: as in Sampling, V or more for all tokens; None for no cut in any row.
 
     >>> import torch
     >>> logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]]))
@@ -71,8 +79,8 @@ def draw(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B: T
     greedy_B = temperature_B == 0
     scaled_BV = logits_BV.float() / torch.where(greedy_B, 1.0, temperature_B)[:, None]
     lp_BV = scaled_BV.log_softmax(-1)
-    if bool((top_p_B < 1).any()):
-        lp_BV = _nucleus(lp_BV, top_p_B)
+    if top_k_B is not None or bool((top_p_B < 1).any()):
+        lp_BV = _cut(lp_BV, top_p_B, top_k_B)
     # float64: over a large vocabulary the rounding of a float32 sum would shift probabilities visibly.
     cdf_BV = lp_BV.exp().cumsum(-1, dtype=torch.float64)
     total_B = cdf_BV[:, -1]
@@ -84,12 +92,17 @@ def draw(logits_BV: Tensor, temperature_B: Tensor, top_p_B: Tensor, uniform_B: T
     return token_B, torch.where(greedy_B & lp_B.isfinite(), 0.0, lp_B)
 
 
-def _nucleus(lp_BV: Tensor, top_p_B: Tensor) -> Tensor:
-    """Return log-probabilities cut to the nucleus; the likeliest token always stays.
+def _cut(lp_BV: Tensor, top_p_B: Tensor, top_k_B: Tensor | None) -> Tensor:
+    """Return log-probabilities cut to the likeliest tokens and to the nucleus; the likeliest token always stays.
 
-    Source: The Curious Case of Neural Text Degeneration, https://arxiv.org/abs/1904.09751, section 3.1.
+    Source: The Curious Case of Neural Text Degeneration, https://arxiv.org/abs/1904.09751, sections 3.1 and 3.2.
     """
+    import torch
+
     ordered_BV, index_BV = lp_BV.sort(-1, descending=True)
+    if top_k_B is not None:
+        beyond_BV = torch.arange(lp_BV.shape[1], device=lp_BV.device) >= top_k_B[:, None]
+        ordered_BV = ordered_BV.masked_fill(beyond_BV, float("-inf")).log_softmax(-1)
     p_BV = ordered_BV.exp()
     outside_BV = p_BV.cumsum(-1) - p_BV >= top_p_B[:, None]
     outside_BV[:, 0] = False

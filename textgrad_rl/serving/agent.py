@@ -238,6 +238,7 @@ class _Scope:
         return Sampling(
             temperature=own.temperature,
             top_p=own.top_p,
+            top_k=own.top_k,
             max_tokens=min(limits, default=None),
             stop=tuple(dict.fromkeys((*own.stop, *asked.stop))),
         )

@@ -154,13 +154,15 @@ class ResponseFormat(_Fields):
 class ChatBody(_Fields):
     """The body of ``POST /v1/chat/completions``.
 
-    ``return_token_ids`` is vLLM's: the answer then carries ``prompt_token_ids`` and ``token_ids``.
+    ``top_k`` and ``return_token_ids`` are vLLM's: with the latter, the answer carries ``prompt_token_ids`` and
+    ``token_ids``.
     """
 
     model: str
     messages: list[ChatMessage] = Field(min_length=1)
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stop: str | list[str] | None = None
@@ -186,6 +188,7 @@ class ChatBody(_Fields):
                 temperature=1.0 if self.temperature is None else self.temperature,
                 max_tokens=limit,
                 top_p=1.0 if self.top_p is None else self.top_p,
+                top_k=self.top_k,
                 stop=tuple(stop),
             )
         except ConfigError as error:

@@ -27,8 +27,9 @@ def test_a_body_holds_what_was_asked_and_nothing_neutral() -> None:
         "temperature": 1.0,
         "seed": 3,
     }
-    sampling = Sampling(temperature=0, max_tokens=5, top_p=0.5, stop=("END",))
+    sampling = Sampling(temperature=0, max_tokens=5, top_p=0.5, stop=("END",), top_k=3)
     body = chat_body("small", Request(messages=messages, sampling=sampling))
+    assert body["top_k"] == 3
     assert (body["temperature"], body["max_tokens"], body["top_p"], body["stop"]) == (0, 5, 0.5, ["END"])
 
 

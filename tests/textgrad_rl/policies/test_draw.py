@@ -65,6 +65,16 @@ def test_the_nucleus_is_the_smallest_set_with_the_mass() -> None:
         torch.testing.assert_close(lp.exp(), expected, atol=1e-5, rtol=0)
 
 
+def test_top_k_keeps_the_likeliest_before_the_nucleus_is_taken() -> None:
+    p = torch.tensor([0.1, 0.5, 0.05, 0.35])
+    uniform = torch.from_numpy(uniforms(range(2000), 0))
+    for top_k, top_p, kept in ((1, 1.0, {1}), (2, 1.0, {1, 3}), (9, 1.0, {0, 1, 2, 3}), (2, 0.55, {1})):
+        logits, top = p.log().expand(2000, -1), torch.full((2000,), top_k)
+        token, lp = draw(logits, ones(2000), ones(2000) * top_p, uniform, top)
+        assert set(token.tolist()) == kept
+        torch.testing.assert_close(lp.exp(), p[token] / p[list(kept)].sum(), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2.0**-53])
 def test_no_uniform_draws_a_token_of_probability_zero(uniform: float) -> None:
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 1.0, -torch.inf]])

@@ -23,7 +23,7 @@ def refusal(**fields: Any) -> RefusedError:
 
 
 def test_a_request_of_ours_comes_back_as_it_was() -> None:
-    sampling = Sampling(temperature=0.5, max_tokens=9, top_p=0.9, stop=("END", "."))
+    sampling = Sampling(temperature=0.5, max_tokens=9, top_p=0.9, stop=("END", "."), top_k=4)
     messages = (Message("system", "Be brief."), Message("user", "What is it?", (Image(b"hello"),)))
     request = Request(messages=messages, sampling=sampling, seed=7, schema={"type": "object", "title": "t"})
     assert read_body(json.dumps(chat_body("m", request)).encode()).request() == request
@@ -59,7 +59,8 @@ def test_fields_that_change_nothing_are_taken(harmless: dict[str, Any]) -> None:
     ("fields", "param", "words"),
     [
         ({"tools": [{"type": "function"}]}, "tools", "tell of them in a message"),
-        ({"top_k": 5}, "top_k", "not supported"),
+        ({"min_p": 0.1}, "min_p", "not supported"),
+        ({"top_k": 0}, None, "top_k must be >= 1"),
         ({"messages": []}, "messages", "at least 1"),
         ({"messages": "hi"}, "messages", "array"),
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role", "'user'"),
