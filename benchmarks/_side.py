@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Self
 
 Turn = dict[str, Any]
+
+
+def say(what: Mapping[str, Any]) -> None:
+    """Tell the process that started this one."""
+    assert sys.__stdout__ is not None
+    sys.__stdout__.write(json.dumps(what) + "\n")
+    sys.__stdout__.flush()
+
+
+def run_side(run: Callable[[str, dict[str, Any]], None]) -> None:
+    """Be a side: run what the command line names with its workload; drop what libraries print, say what fails."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        with redirect_stdout(io.StringIO()):
+            run(sys.argv[1], json.loads(sys.argv[2]))
+    except Exception as error:
+        say({"error": f"{type(error).__name__}: {error}"})
 
 
 class Side:

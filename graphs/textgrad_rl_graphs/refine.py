@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
@@ -115,15 +115,50 @@ async def arefine(
     attempts = await asyncio.gather(
         *(_attempt(trace, call, gradients.values[trace.id, call.key].text, plan, retries) for trace, call in chosen)
     )
-    finished = [item for item in attempts if item.trace is not None]
-    cases = [Case(item.source.example, item.trace, item.trace.output, item.source.group) for item in finished]  # type: ignore[union-attr,arg-type]
-    judged = iter(await critic.acritique(cases, critiques=False) if cases else [])
-    scored = [replace(item, feedback=next(judged)) if item.trace is not None else item for item in attempts]
-    kept = _keep(scored, plan)
-    return [replace(item, kept=index in kept) for index, item in enumerate(scored)]
+    judged = await scored(attempts, critic)
+    kept = _keep(judged, plan)
+    return [replace(item, kept=index in kept) for index, item in enumerate(judged)]
 
 
 refine = blocking(arefine)
+
+
+async def scored(attempts: Sequence[Refinement], critic: Critic) -> list[Refinement]:
+    """Return attempts with what a critic says of their re-runs (scores alone, no critiques); failed ones stay."""
+    cases = [
+        Case(item.source.example, item.trace, item.trace.output, item.source.group) for item in attempts if item.trace
+    ]
+    judged = iter(await critic.acritique(cases, critiques=False) if cases else [])
+    return [replace(item, feedback=next(judged)) if item.trace else item for item in attempts]
+
+
+async def with_response(trace: Trace, call: Call, critique: str, completion: Completion) -> Refinement:
+    """Run a trace's graph again with another response in the place of a call's; its kept calls are replayed."""
+    rerun = await trace.graph.arun(
+        trace.example, sample=trace.sample, step=trace.step, seed=trace.seed, versionless=trace.versionless,
+        replay=Replay(trace, {call.key: completion}),
+    )  # fmt: skip
+    if rerun.failure is not None and rerun.failure.kind == "infrastructure":
+        return Refinement(trace, call, critique, completion, failure=rerun.failure)
+    if call.key not in rerun.calls:
+        reason = "the re-run did not reach the refined call: a prompt changed since, or forward decides at random"
+        return Refinement(trace, call, critique, completion, failure=Failure(call.path, reason))
+    return Refinement(trace, call, critique, completion, rerun)
+
+
+def nearest_call(trace: Trace, wanted: Callable[[Call], bool]) -> Call | None:
+    """Return the wanted call that is nearest to the output, or to the failure, of a run; None without one."""
+    queue = deque(starts(trace))
+    seen = {call.key for call in queue}
+    while queue:
+        call = queue.popleft()
+        if wanted(call):
+            return call
+        for producer in producers_of(call):
+            if producer.key not in seen:
+                seen.add(producer.key)
+                queue.append(producer)
+    return None
 
 
 def _groups(traces: Sequence[Trace]) -> list[list[Trace]]:
@@ -153,18 +188,12 @@ def _call_to_refine(trace: Trace, gradients: Gradients, path: str | None) -> Cal
     """Return the LLM call with a gradient that is nearest to the output, or None."""
     if path is not None and path not in trace.graph.nodes():
         raise GraphError(f"Refine(node={path!r}): the graph has no such node; it has {', '.join(trace.graph.nodes())}")
-    queue = deque(starts(trace))
-    seen = {call.key for call in queue}
-    while queue:
-        call = queue.popleft()
-        wanted = isinstance(call.node, LLM) and (path is None or call.path == path)
-        if wanted and call.completion is not None and gradients.values.get((trace.id, call.key)):
-            return call
-        for producer in producers_of(call):
-            if producer.key not in seen:
-                seen.add(producer.key)
-                queue.append(producer)
-    return None
+
+    def wanted(call: Call) -> bool:
+        node = isinstance(call.node, LLM) and (path is None or call.path == path)
+        return node and call.completion is not None and bool(gradients.values.get((trace.id, call.key)))
+
+    return nearest_call(trace, wanted)
 
 
 async def _attempt(trace: Trace, call: Call, critique: str, plan: Refine, retries: int) -> Refinement:
@@ -186,17 +215,7 @@ async def _attempt(trace: Trace, call: Call, critique: str, plan: Refine, retrie
         )  # fmt: skip
     except (ModelError, ParseError) as error:
         return Refinement(trace, call, critique, failure=Failure(call.path, str(error), usage=Usage.sum(spent)))
-    completion = consultation.completion
-    rerun = await trace.graph.arun(
-        trace.example, sample=trace.sample, step=trace.step, seed=trace.seed, versionless=trace.versionless,
-        replay=Replay(trace, {call.key: completion}),
-    )  # fmt: skip
-    if rerun.failure is not None and rerun.failure.kind == "infrastructure":
-        return Refinement(trace, call, critique, completion, failure=rerun.failure)
-    if call.key not in rerun.calls:
-        reason = "the re-run did not reach the refined call: a prompt changed since, or forward decides at random"
-        return Refinement(trace, call, critique, completion, failure=Failure(call.path, reason))
-    return Refinement(trace, call, critique, completion, rerun)
+    return await with_response(trace, call, critique, consultation.completion)
 
 
 def _question_of(call: Call) -> tuple[Message, ...]:
