@@ -55,38 +55,6 @@ def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int)
     return drawn
 
 
-def dead_groups(traces: Sequence[Trace], feedback: Sequence[Feedback]) -> set[str]:
-    """Return the groups in which every scored sample got the same score."""
-    scores: dict[str, set[float]] = {}
-    for trace, item in zip(traces, feedback, strict=True):
-        scores.setdefault(trace.group, set()).update([] if item.score is None else [item.score])
-    return {group for group, values in scores.items() if len(values) <= 1}
-
-
-def fresh_examples(examples: Sequence[Example], used: Sequence[Trace], count: int, seed: int) -> list[Example]:
-    """Return so many random examples that no run of the step used, fewer where there are not as many."""
-    known = {trace.example.key for trace in used}
-    free = [example for example in examples if example.key not in known]
-    return random.Random(seed).sample(free, min(count, len(free)))
-
-
-def refilled(
-    traces: Sequence[Trace], feedback: Sequence[Feedback], fresh: Sequence[Trace], judged: Sequence[Feedback]
-) -> tuple[list[Trace], list[Feedback], list[Trace]]:
-    """Put live fresh groups in the place of dead ones; return runs, their feedback, and the runs that are left over."""
-    place = dict(zip(sorted(dead_groups(traces, feedback)), _live_groups(fresh, judged), strict=False))
-    taken = set(place.values())
-    old, new = list(zip(traces, feedback, strict=True)), list(zip(fresh, judged, strict=True))
-    kept = [pair for pair in old if pair[0].group not in place] + [pair for pair in new if pair[0].group in taken]
-    left = [trace for trace, _ in old if trace.group in place] + [t for t, _ in new if t.group not in taken]
-    return [trace for trace, _ in kept], [item for _, item in kept], left
-
-
-def _live_groups(traces: Sequence[Trace], feedback: Sequence[Feedback]) -> list[str]:
-    dead = dead_groups(traces, feedback)
-    return [group for group in dict.fromkeys(trace.group for trace in traces) if group not in dead]
-
-
 def update_weights(
     policies: Mapping[str, Policy],
     methods: Mapping[str, Method],

@@ -25,6 +25,7 @@ from textgrad_rl.trainer import checkpoint, phases
 from textgrad_rl.trainer.diagnosis import TrainingWarning, problems
 from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
+from textgrad_rl.trainer.refill import refilled
 from textgrad_rl.trainer.report import Report, StepReport
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
@@ -290,7 +291,11 @@ class Trainer:
         seed = self.seed
         examples = phases.draw_examples(task.train, self.examples_per_step, step, seed)
         traces, feedback = await self._judged(examples, step, session)
-        traces, feedback, thrown = await self._refilled(traces, feedback, task, step, session)
+        traces, feedback, thrown = await refilled(
+            traces, feedback, task.train, times=self.refill,
+            seed_for=lambda turn: derive_seed(seed, "refill", step, turn),
+            judge=lambda fresh: self._judged(fresh, step, session),
+        )  # fmt: skip
         with session.phase("backward"):
             writer = next(iter(self.text.values())).model if self.text else None
             gradients = await abackward(traces, feedback, model=writer, parameters={*self.text, *self.weights})
@@ -326,22 +331,6 @@ class Trainer:
             traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=self.seed)
         with session.phase("critique"):
             return traces, await self.critic.acritique([Case.of(trace) for trace in traces])
-
-    async def _refilled(
-        self, traces: list[Trace], feedback: list[Feedback], task: Task, step: int, session: Session
-    ) -> tuple[list[Trace], list[Feedback], list[Trace]]:
-        """Replace groups without a difference in score; return runs, their feedback, and the runs thrown away."""
-        thrown: list[Trace] = []
-        for turn in range(self.refill):
-            dead = phases.dead_groups(traces, feedback)
-            seed = derive_seed(self.seed, "refill", step, turn)
-            fresh = phases.fresh_examples(task.train, [*traces, *thrown], len(dead), seed)
-            if not fresh:
-                break
-            judged = await self._judged(fresh, step, session)
-            traces, feedback, left = phases.refilled(traces, feedback, *judged)
-            thrown += left
-        return traces, feedback, thrown
 
     async def _evaluate_split(self, task: Task) -> Evaluation:
         return await self.aevaluate(task.validation[: self.evaluate_examples])
