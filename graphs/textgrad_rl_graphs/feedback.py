@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Example, Sees, Usage
 from textgrad_rl_graphs.value import Value
@@ -33,6 +35,23 @@ class Case:
     def of(cls, trace: Trace) -> Case:
         """Return the case of a run's output."""
         return cls(trace.example, trace, trace.output, trace.group)
+
+    @classmethod
+    def of_text(cls, example: Example, text: str, *, sample: int = 0) -> Case:
+        """Return the case of a response that no graph wrote, e.g. a labelled one from a file.
+
+        Args:
+            example: what was asked.
+            text: the response.
+            sample: its number among the responses to the same example, which decides the seed of a critique.
+
+        >>> case = Case.of_text(Example({"question": "6 * 7?"}, answer="42"), "Answer: 41")
+        >>> case.text, case.group == Case.of_text(case.example, "Answer: 42", sample=1).group
+        ('Answer: 41', True)
+        """
+        trace = Trace(Graph(), example, sample=sample)
+        trace.output = Value(text, key=digest("text", text), name="output", trace=trace)
+        return cls.of(trace)
 
     @property
     def text(self) -> str:
