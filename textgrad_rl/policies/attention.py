@@ -1,11 +1,15 @@
 """Attention for sampling: many rows continue few prompts, so a prompt's keys are read once for all its rows.
 
 Rows of a prompt stand in one line of a grid, where one matrix product serves them all; what a row has sampled itself
-is kept per row. Scores of both parts meet in one softmax. Forward passes without a :class:`KeyValues` (training,
-prefill) go to transformers' own scaled dot-product attention.
+is kept per row, in tensors with room for more, which are written in place. Scores of both parts meet in one softmax.
+Forward passes without a :class:`KeyValues` (training, prefill) go to transformers' own scaled dot-product attention.
+
+With ``static`` set, every step between two changes of the ``layout`` (rows leave, the room doubles) runs the same
+kernels on the same tensors and reads no number back, so that a GPU can repeat it as a graph
+(:mod:`textgrad_rl.policies.step_graph`). Without, attention is spared the empty part of the room.
 
 Shapes: ``_B`` rows, ``_L`` lines of the grid, ``_R`` rows per line, ``_H`` key-value heads, ``_Q`` query heads per
-key-value head, ``_D`` head size, ``_P`` prompt tokens, ``_T`` sampled tokens.
+key-value head, ``_D`` head size, ``_P`` prompt tokens, ``_T`` room for sampled tokens.
 
 Left out: sliding windows, soft caps and attention sinks; :func:`textgrad_rl.policies.support.check_support` refuses
 models that need them.
@@ -91,18 +95,26 @@ class KeyValues:
         keys, values: per layer, of the prompts, (H, prompts, P, D).
         length_N: tokens of every prompt; what follows is padding.
         prompt_B: the prompt of every row, in ascending order.
+
+    Attributes:
+        static: whether attention reads the whole room, with what is empty masked.
+        layout: counts how often the tensors were replaced.
     """
 
     is_compileable = False
 
     def __init__(self, keys: list[Tensor], values: list[Tensor], length_N: Tensor, prompt_B: Tensor) -> None:
         """Start with nothing sampled."""
+        self.static, self.layout = False, 0
         self._prompt_keys, self._prompt_values = keys, values
         self._length_N = length_N
-        heads, rows = keys[0].shape[0], prompt_B.shape[0]
-        self._keys = [k.new_empty((heads, rows, _FIRST_ROOM, k.shape[-1])) for k in keys]
-        self._values = [v.new_empty((heads, rows, _FIRST_ROOM, v.shape[-1])) for v in values]
+        heads, rows, device = keys[0].shape[0], prompt_B.shape[0], prompt_B.device
+        # Zeros, because what is masked is multiplied all the same.
+        self._keys = [k.new_zeros((heads, rows, _FIRST_ROOM, k.shape[-1])) for k in keys]
+        self._values = [v.new_zeros((heads, rows, _FIRST_ROOM, v.shape[-1])) for v in values]
         self._used = 0
+        self._newest = torch.zeros(1, dtype=torch.long, device=device)  # where the newest token stands in the room
+        self._unused_T = torch.full((_FIRST_ROOM,), float("-inf"), dtype=keys[0].dtype, device=device)  # else 0
         self._place(prompt_B)
 
     def _place(self, prompt_B: Tensor) -> None:
@@ -119,17 +131,26 @@ class KeyValues:
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these, given as indices in ascending order."""
         for kept in (self._keys, self._values):
-            for layer, x in enumerate(kept):
-                kept[layer] = x[:, rows, : self._used]
+            kept[:] = [x[:, rows] for x in kept]
         self._place(self._prompt_B[rows])
+        self.layout += 1
+
+    def advance(self) -> None:
+        """Make the next place in the room the newest; every step begins with it."""
+        room = self._unused_T.shape[0]
+        if self._used == room:
+            for kept in (self._keys, self._values):
+                kept[:] = [pad(x, (0, 0, 0, room)) for x in kept]
+            self._unused_T = pad(self._unused_T, (0, room), value=float("-inf"))
+            self.layout += 1
+        self._unused_T[self._used] = 0
+        self._newest.fill_(self._used)
+        self._used += 1
 
     def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Write the newest token's key and value, (B, H, 1, D) each, and return them; attention layers call this."""
-        self._used += layer_idx == 0
-        for kept, new in ((self._keys, key), (self._values, value)):
-            if kept[layer_idx].shape[2] < self._used:
-                kept[layer_idx] = pad(kept[layer_idx], (0, 0, 0, max(_FIRST_ROOM, self._used - 1)))
-            kept[layer_idx][:, :, self._used - 1] = new[:, :, 0].transpose(0, 1)
+        self._keys[layer_idx].index_copy_(2, self._newest, key.transpose(0, 1))
+        self._values[layer_idx].index_copy_(2, self._newest, value.transpose(0, 1))
         return key, value
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -148,7 +169,8 @@ class KeyValues:
             (B, 1, H * Q, D).
         """
         grid, prompt_keys, prompt_values = self._grid, self._line_keys[layer], self._line_values[layer]
-        keys, values = self._keys[layer][:, :, : self._used], self._values[layer][:, :, : self._used]
+        shown = self._unused_T.shape[0] if self.static else self._used
+        keys, values = self._keys[layer][:, :, :shown], self._values[layer][:, :, :shown]
         heads, rows, prompt = keys.shape[0], keys.shape[1], prompt_keys.shape[2]
         cells = (grid.columns, query.shape[1] // heads)
         query_HBQD = (query.view(rows, heads, cells[1], -1) * scaling).transpose(0, 1).contiguous()
@@ -156,7 +178,7 @@ class KeyValues:
         to_prompt = grid.spread(query_HBQD).flatten(2, 3) @ prompt_keys.mT
         to_prompt.masked_fill_(self._padding_LP[:, None], float("-inf"))
         to_prompt = grid.collect(to_prompt.unflatten(2, cells))
-        scores = torch.cat((to_prompt, query_HBQD @ keys.mT), -1)
+        scores = torch.cat((to_prompt, (query_HBQD @ keys.mT).add_(self._unused_T[:shown])), -1)
         weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
         mixed = weights[..., prompt:] @ values
         from_prompt = grid.spread(weights[..., :prompt]).flatten(2, 3) @ prompt_values

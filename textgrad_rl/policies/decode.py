@@ -1,8 +1,8 @@
 """Batched sampling from a causal language model: many prompts at once, each read once for all its samples.
 
 A prompt that several rows continue is prefilled once (:mod:`textgrad_rl.policies.attention`); rows that are finished
-leave the batch. A sample is a function of its prompt, sampling and seed; the rest of the batch can only change the
-last bits of its log-probabilities.
+leave the batch. On CUDA a step is one graph (:mod:`textgrad_rl.policies.step_graph`). A sample is a function of its
+prompt, sampling and seed; the rest of the batch can only change the last bits of its log-probabilities.
 
 Left out: new rows joining a batch under way, speculative decoding, prefixes shared between different prompts.
 """
@@ -32,6 +32,9 @@ _PREFILL_TOKENS = 16384
 
 _RETIRE_SHARE = 8
 """Rows leave when one in this many is finished: leaving earlier copies more than it saves."""
+
+_GRAPH_RETIRE_SHARE = 2
+"""The same for a step that is a graph, which is captured anew for those that stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +148,15 @@ class _Batch:
         """Decode until every row is finished."""
         import torch
 
+        from textgrad_rl.policies.step_graph import GraphStep, can_capture
+
         rows, device = self.rows, self.model.device
         prompts, prompt_B = _distinct([row.prompt_ids for row in rows])
         logits_NV, key_values = prefill(self.model, prompts, torch.tensor(prompt_B, device=device))
         logits_BV = logits_NV[torch.tensor(prompt_B, device=device)]
+        graph = can_capture(self.model)
+        take_step: Callable[..., Tensor] = GraphStep(key_values) if graph else step
+        retire_share = _GRAPH_RETIRE_SHARE if graph else _RETIRE_SHARE
         active = list(range(len(rows)))
         length_B = torch.tensor([len(row.prompt_ids) for row in rows], device=device)
         temperature_B = torch.tensor([row.sampling.temperature for row in rows], device=device)
@@ -170,7 +178,7 @@ class _Batch:
             kept = [place for place, index in enumerate(active) if not self.reasons[index]]
             if not kept:
                 return [self._result(index) for index in range(len(rows))]
-            if (len(active) - len(kept)) * _RETIRE_SHARE >= len(active):
+            if (len(active) - len(kept)) * retire_share >= len(active):
                 active = [active[place] for place in kept]
                 kept_B = torch.tensor(kept, device=device)
                 key_values.keep(kept_B)
@@ -179,7 +187,7 @@ class _Batch:
                 top_k_B = None if top_k_B is None else top_k_B[kept_B]
             # A finished row that has not left yet may be past the end; what it computes is not read.
             position_B = (length_B + position - 1).clamp(max=self.max_positions - 1)
-            logits_BV = step(self.model, token_B, position_B, key_values)
+            logits_BV = take_step(self.model, token_B, position_B, key_values)
 
     def _take(self, active: list[int], tokens: list[int], logprobs: list[float]) -> None:
         """Add the newest token to every active row that is not finished, and finish those that end with it."""
@@ -258,6 +266,12 @@ def prefill(model: Any, prompts: Sequence[tuple[int, ...]], prompt_B: Tensor) ->
 
 def step(model: Any, token_B: Tensor, position_B: Tensor, key_values: KeyValues) -> Tensor:
     """Feed one token per row and return the logits after it, (B, V)."""
+    key_values.advance()
+    return forward(model, token_B, position_B, key_values)
+
+
+def forward(model: Any, token_B: Tensor, position_B: Tensor, key_values: KeyValues) -> Tensor:
+    """Return what :func:`step` does, for the newest place; again for the same place is the same."""
     import torch
 
     out = model(

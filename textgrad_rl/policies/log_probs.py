@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 def log_probs(model: Any, rows: Sequence[Row], *, entropy: bool = True) -> tuple[Tensor, Tensor | None]:
     """Return log-probability and entropy at every output token of the rows, one row after another; (N,) and (N,).
 
-    They are those of ``softmax(logits / temperature)`` with the row's temperature, as the sampler's are. The entropy
-    has no gradient.
+    They are those of ``softmax(logits / temperature)`` with the row's temperature, as the sampler's are.
 
     Args:
         model: a transformers causal language model that went through ``tree_attention.use_tree_attention``.

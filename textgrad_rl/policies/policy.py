@@ -50,6 +50,7 @@ class TransformersPolicy:
         self.model: Any = sampler.model
         self.tokenizer: Any = sampler.tokenizer
         self._updater = self._new_updater()
+        self._max_positions = int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 1 << 30))
         self._checkpoint_activations = checkpoint_activations
         if checkpoint_activations:
             activation_checkpoints.enable(self.model)
@@ -87,7 +88,7 @@ class TransformersPolicy:
         """Return the log-probability of every output token of every row, without a gradient.
 
         Args:
-            rows: in any order.
+            rows: in any order; of one that is longer than the model reads nothing is returned.
             max_tokens: computed at a time; those that rows share count once. None leaves it to the device.
         """
         import torch
@@ -96,7 +97,7 @@ class TransformersPolicy:
 
         results: list[list[float]] = [[] for _ in rows]
         with self._sampler.lock, torch.inference_mode():
-            full = [index for index, row in enumerate(rows) if row.output_ids]
+            full = [index for index, row in enumerate(rows) if row.output_ids and self._fits(row)]
             for indices in self._micro_batches(rows, full, max_tokens):
                 lp_N, _ = log_probs(self.model, [rows[index] for index in indices], entropy=False)
                 for index, lp_T in zip(indices, lp_N.split([len(rows[i].output_ids) for i in indices]), strict=True):
@@ -113,21 +114,22 @@ class TransformersPolicy:
     ) -> dict[str, float]:
         """Add the gradient of a loss over rows to the gradients.
 
-        The loss is ``sum over rows of weight * sum over tokens of term``, with weights over all rows, so the result
-        does not depend on ``max_tokens``. Rows without weight or tokens are not computed.
+        The loss is that of :mod:`textgrad_rl.methods.losses`, with weights over all rows, so the result does not depend
+        on ``max_tokens``. Rows without weight or tokens are not computed, nor rows longer than the model reads (a long
+        reference solution, a critique in the prompt): they are skipped and counted.
 
         Args:
             rows: of one optimizer step.
-            loss: weights and terms; see :mod:`textgrad_rl.methods.losses`.
+            loss: weights and terms.
             max_tokens: per micro-batch; those that rows share count once. It bounds the memory; None leaves it to
                 the device.
             old_log_probs: at batch start, per row and token; None takes the present ones, which is right for the first
                 optimizer step of a batch.
 
         Returns:
-            ``loss``; ``rows``, ``skipped_rows`` and ``tokens`` (trained); where there are such tokens ``entropy`` in
-            nats, ``entropy_sample``, ``entropy_refinement``, ``mean_log_prob_sample``, ``mean_log_prob_refinement``,
-            and ``NAME_share`` of the tokens for every mark of the loss.
+            ``loss``; ``rows``, ``skipped_rows``, of these ``too_long_rows``, and ``tokens`` (trained); where there are
+            such tokens ``entropy`` in nats, ``entropy_sample``, ``entropy_refinement``, ``mean_log_prob_sample``,
+            ``mean_log_prob_refinement``, and ``NAME_share`` of the tokens for every mark of the loss.
 
         Raises:
             ModelError: for an advantage or a loss that is not finite, naming the row's source; gradients are then
@@ -142,8 +144,9 @@ class TransformersPolicy:
             if not math.isfinite(row.advantage):
                 self._zero_grad()
                 raise ModelError(f"the advantage of row {row.source!r} is {row.advantage}")
-        weights = loss.row_weights(rows)
-        chosen = [index for index, row in enumerate(rows) if row.output_ids and weights[index]]
+        weights, bonuses = loss.row_weights(rows), loss.entropy_weights(rows)
+        live = [index for index, row in enumerate(rows) if row.output_ids and (weights[index] or bonuses[index])]
+        chosen = [index for index in live if self._fits(rows[index])]
         totals = _Totals()
         sparing = activation_checkpoints.in_use(self.model) if self._checkpoint_activations else nullcontext()
         with self._sampler.lock, sparing:
@@ -153,12 +156,18 @@ class TransformersPolicy:
                 assert entropy_N is not None
                 old = None if old_log_probs is None else [old_log_probs[index] for index in indices]
                 tokens = tokens_of(batch, lp_N, old)
-                weight_N = torch.tensor([weights[index] for index in indices], dtype=torch.float64).to(lp_N)
-                terms_N = weight_N[tokens.row_N] * loss.token_terms(tokens)
+                weight_N, bonus_N = (
+                    torch.tensor([values[index] for index in indices], dtype=torch.float64).to(lp_N)[tokens.row_N]
+                    for values in (weights, bonuses)
+                )
+                terms_N = weight_N * loss.token_terms(tokens)
+                if any(bonuses):
+                    terms_N = terms_N - bonus_N * entropy_N
                 self._check_finite(batch, terms_N)
                 terms_N.sum().backward()
                 totals.add(terms_N, lp_N, entropy_N, tokens.refinement_N, loss.marks(tokens))
-        return {**totals.means(), "rows": float(len(rows)), "skipped_rows": float(len(rows) - len(chosen))}
+        counts = {"rows": len(rows), "skipped_rows": len(rows) - len(chosen), "too_long_rows": len(live) - len(chosen)}
+        return totals.means() | {name: float(count) for name, count in counts.items()}
 
     def optimizer_step(self, config: Optimizer | None = None) -> dict[str, float]:
         """Move the weights along the gradients and zero these; without gradients nothing moves.
@@ -261,6 +270,10 @@ class TransformersPolicy:
         for places in micro_batches([inputs(rows[index]) for index in chosen], bound):
             yield [chosen[place] for place in places]
 
+    def _fits(self, row: Row) -> bool:
+        """Whether the model reads as many tokens as the row has."""
+        return len(row.context.tokens()) + len(row.output_ids) <= self._max_positions
+
     def _new_updater(self, state: dict[str, Any] | None = None) -> Updater:
         """Return what moves the weights that are trained."""
         return Updater((p for p in self.model.parameters() if p.requires_grad), state)
@@ -295,13 +308,14 @@ class _Totals:
         self, terms_N: Tensor, lp_N: Tensor, entropy_N: Tensor, refinement_N: Tensor, marks: Mapping[str, Tensor]
     ) -> None:
         """Add a micro-batch."""
+        terms_N, lp_N, entropy_N = terms_N.detach(), lp_N.detach(), entropy_N.detach()
         for name, mark_N in marks.items():
             self.marked[name] = self.marked.get(name, 0) + int(mark_N.sum())
-        self.loss += float(terms_N.detach().sum())
+        self.loss += float(terms_N.sum())
         for kind, mask_N in (("sample", ~refinement_N), ("refinement", refinement_N)):
             self.tokens[kind] += int(mask_N.sum())
             self.entropy[kind] += float(entropy_N[mask_N].sum())
-            self.log_prob[kind] += float(lp_N.detach()[mask_N].sum())
+            self.log_prob[kind] += float(lp_N[mask_N].sum())
 
     def means(self) -> dict[str, float]:
         """Return sums and means by name."""

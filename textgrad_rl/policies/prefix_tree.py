@@ -29,7 +29,7 @@ class Node(NamedTuple):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # equal if it is the same: what is made of a tree is found by it
 class PrefixTree:
     """Distinct tokens of sequences in preorder.
 

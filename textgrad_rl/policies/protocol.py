@@ -16,8 +16,10 @@ from textgrad_rl_graphs.model import Model
 class Policy(Model, Protocol):
     """A trainable model. What crosses this interface is names, numbers and tokens, so it can be a process border."""
 
-    def forward_backward(self, rows: Sequence[Row], loss: Loss) -> dict[str, float]:
-        """Add the gradient of the loss over the rows and return metrics."""
+    def forward_backward(
+        self, rows: Sequence[Row], loss: Loss, *, old_log_probs: Sequence[Sequence[float]] | None = None
+    ) -> dict[str, float]:
+        """Add the gradient of the loss over the rows and return metrics; None takes the present log-probabilities."""
         ...
 
     def log_probs(self, rows: Sequence[Row]) -> list[list[float]]:

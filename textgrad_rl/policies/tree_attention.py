@@ -7,7 +7,9 @@ joined by the log-sum-exp of each part's scores, as FlashAttention joins its blo
 
 Shapes: ``_S`` tokens of the tree, ``_H`` key-value heads, ``_Q`` query heads per key-value head, ``_D`` head size.
 
-Left out: a kernel for CUDA that skips what a token does not see; there, one scaled dot product with the tree's mask
+On CUDA a kernel computes all nodes at once (:mod:`textgrad_rl.policies.block_attention`).
+
+Left out: such a kernel for other devices and for float64 on CUDA; there, one scaled dot product with the tree's mask
 computes all pairs of the micro-batch. Sliding windows, soft caps and sinks are refused by
 :func:`textgrad_rl.policies.support.check_support`.
 """
@@ -20,9 +22,10 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from textgrad_rl.policies.attention import attention as sampler_attention
+from textgrad_rl.policies.block_attention import attend_by_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 NAME = "textgrad_rl_tree"
 """Under which transformers knows this attention."""
+
+_FEW = 512
+"""Tokens of a tree for which no kernel is compiled, such as the probe of a model that is only sampled from."""
 
 
 def use_tree_attention(model: Any) -> None:
@@ -55,8 +61,19 @@ def attention(
     """Attend along ``tree`` where the forward pass was given one, else as the sampler does."""
     if tree is None:
         return sampler_attention(module, query, key, value, attention_mask, **kwargs)
-    attend = attend_by_nodes if query.device.type == "cpu" else attend_by_mask
+    attend = attend_by(query.device.type, query.dtype, query.shape[2])
     return attend(query, key, value, tree, kwargs["scaling"]).transpose(1, 2), None
+
+
+def attend_by(
+    device: str, dtype: torch.dtype, tokens: int
+) -> Callable[[Tensor, Tensor, Tensor, PrefixTree, float], Tensor]:
+    """Return which of the equal ways is taken for so many tokens on a type of device."""
+    if device == "cpu":
+        return attend_by_nodes
+    if device == "cuda" and dtype != torch.float64 and tokens >= _FEW:
+        return attend_by_blocks
+    return attend_by_mask
 
 
 def attend_by_mask(query: Tensor, key: Tensor, value: Tensor, tree: PrefixTree, scaling: float) -> Tensor:

@@ -96,8 +96,8 @@ class VLLMPolicy:
         return self._trained.log_probs(rows, **options)
 
     def forward_backward(self, rows: Sequence[Row], loss: Loss, **options: Any) -> dict[str, float]:
-        """Add a gradient, as :meth:`TransformersPolicy.forward_backward`."""
-        return self._trained.forward_backward(rows, loss, **options)
+        """Add a gradient, as :meth:`TransformersPolicy.forward_backward`, of the loss for another sampler."""
+        return self._trained.forward_backward(rows, loss.for_other_sampler(), **options)
 
     def optimizer_step(self, config: Optimizer | None = None) -> dict[str, float]:
         """Move the weights that are trained, as :meth:`TransformersPolicy.optimizer_step`; those that answer stay."""
@@ -135,6 +135,10 @@ class VLLMPolicy:
         """
         self._trained.load(folder)
         self._push()
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload to the Hugging Face hub, as :meth:`TransformersPolicy.push_to_hub`."""
+        return self._trained.push_to_hub(repo_id, **options)
 
     def close(self) -> None:
         """End the engine, so that another one can start in this process; this policy answers no more."""

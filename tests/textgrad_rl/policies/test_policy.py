@@ -16,7 +16,13 @@ from textgrad_rl_graphs.errors import ModelError
 from textgrad_rl_graphs.types import Message, Request, Sampling
 
 CRITIQUE_GRPO = PolicyLoss(refinement=Shaped(gamma=0.1), aggregation="group_sum")
-LOSSES = [PolicyLoss(), CRITIQUE_GRPO, PolicyLoss(aggregation="constant_length", length=16, term=Clip(low=None))]
+LOSSES = [
+    PolicyLoss(),
+    CRITIQUE_GRPO,
+    PolicyLoss(aggregation="constant_length", length=16, term=Clip(low=None)),
+    PolicyLoss(entropy=0.1),
+    replace(CRITIQUE_GRPO, entropy=0.5),
+]
 
 
 def requests(temperature: float = 1.0) -> list[Request]:
@@ -62,11 +68,14 @@ def brute_force(policy: TransformersPolicy, rows: list[Row], loss: PolicyLoss) -
     """The gradient of the loss, every row on its own, through all logits."""
     policy.model.zero_grad()
     total = torch.zeros((), dtype=policy.model.dtype)
+    tokens = sum(row.weight * len(row.output_ids) for row in rows)
     for row, weight in zip(rows, loss.row_weights(rows), strict=True):
         context = row.context.tokens()
         logits = policy.model(input_ids=torch.tensor([context + row.output_ids])).logits[0, len(context) - 1 : -1]
-        lp = torch.log_softmax(logits, -1)[torch.arange(len(row.output_ids)), list(row.output_ids)]
-        total = total + weight * loss.token_terms(tokens_of([row], lp)).sum()
+        lp_TV = torch.log_softmax(logits, -1)
+        lp_T = lp_TV[torch.arange(len(row.output_ids)), list(row.output_ids)]
+        total = total + weight * loss.token_terms(tokens_of([row], lp_T)).sum()
+        total = total + (loss.entropy or 0) * row.weight / tokens * (lp_TV.exp() * lp_TV).sum()
     total.backward()
     found = gradient(policy)
     policy.model.zero_grad()
@@ -100,17 +109,35 @@ def test_the_gradient_is_that_of_the_loss(new_policy: Any, loss: PolicyLoss) -> 
     assert (gradient(policy) - expected).norm() <= 1e-6 * expected.norm()
 
 
-def test_every_split_into_micro_batches_gives_the_same_gradient(new_policy: Any) -> None:
+@pytest.mark.parametrize("loss", [CRITIQUE_GRPO, replace(CRITIQUE_GRPO, entropy=0.5)])
+def test_every_split_into_micro_batches_gives_the_same_gradient(new_policy: Any, loss: PolicyLoss) -> None:
     policy = new_policy()
     rows = sample_rows(policy)
     found = []
     for max_tokens in (1, 50, 100, 10_000):
-        metrics = policy.forward_backward(rows, CRITIQUE_GRPO, max_tokens=max_tokens)
+        metrics = policy.forward_backward(rows, loss, max_tokens=max_tokens)
         found.append((gradient(policy), metrics))
         policy.model.zero_grad()
     for vector, metrics in found[1:]:
         assert (vector - found[0][0]).norm() <= 1e-6 * found[0][0].norm()
         assert metrics == pytest.approx(found[0][1], rel=1e-5, abs=1e-6)
+
+
+def test_rows_without_tokens_or_too_long_for_the_model_are_skipped_and_counted(new_policy: Any) -> None:
+    policy, loss = new_policy(), PolicyLoss(aggregation="constant_length", length=8)
+    rows = [replace(row, weight=1.0) for row in sample_rows(policy)[:4]]
+    policy.forward_backward(rows, loss)
+    expected = gradient(policy) / 2  # of twice as many rows in the mean
+    policy.model.zero_grad()
+    empty = replace(rows[0], output_ids=(), logprobs=())
+    fitting = replace(rows[2], context=Segment((5,) * (192 - len(rows[2].output_ids))))  # and without an advantage
+    long = [replace(rows[0], context=Segment((5,) * size)) for size in (192, 1000)]
+    batch = [*rows, empty, *long, fitting]
+    metrics = policy.forward_backward(batch, loss)
+    torch.testing.assert_close(gradient(policy), expected)
+    assert (metrics["rows"], metrics["skipped_rows"], metrics["too_long_rows"]) == (8, 5, 2)
+    lengths = [len(row.output_ids) for row in rows]
+    assert [len(lps) for lps in policy.log_probs(batch)] == [*lengths, 0, 0, 0, lengths[2]]
 
 
 def test_gradients_add_up_until_the_step(new_policy: Any) -> None:
@@ -127,7 +154,7 @@ def test_rows_without_advantage_train_nothing_but_count(new_policy: Any) -> None
     rows = sample_rows(policy)
     still = [replace(row, advantage=0.0) for row in rows]
     metrics = policy.forward_backward(still, PolicyLoss())
-    assert metrics == {"loss": 0.0, "tokens": 0.0, "rows": 12.0, "skipped_rows": 12.0}
+    assert metrics == {"loss": 0.0, "tokens": 0.0, "rows": 12.0, "skipped_rows": 12.0, "too_long_rows": 0.0}
     assert not gradient(policy).any()
     before = weights(policy)
     assert policy.optimizer_step(Optimizer(learning_rate=0.1))["grad_norm"] == 0
@@ -137,6 +164,21 @@ def test_rows_without_advantage_train_nothing_but_count(new_policy: Any) -> None
     expected = brute_force(policy, mixed, PolicyLoss())
     policy.forward_backward(mixed, PolicyLoss())
     torch.testing.assert_close(gradient(policy), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_a_bonus_raises_the_entropy_also_where_scores_teach_nothing(new_policy: Any) -> None:
+    policy = new_policy()
+    rows = [replace(row, advantage=0.0) for row in sample_rows(policy)]
+    loss = PolicyLoss(entropy=1.0)
+    first = policy.forward_backward(rows, loss)
+    assert first["tokens"] == sum(len(row.output_ids) for row in rows)
+    weighted = sum(row.weight * len(row.output_ids) for row in rows)
+    mean = policy.forward_backward([replace(row, weight=1.0) for row in rows], loss)
+    assert mean["loss"] == pytest.approx(-mean["entropy"])
+    assert first["loss"] == pytest.approx(-first["entropy"], rel=0.2)  # rows weigh differently in the loss
+    assert weighted < first["tokens"]
+    policy.optimizer_step(Optimizer(learning_rate=1e-3))
+    assert policy.forward_backward(rows, loss)["entropy"] > first["entropy"]
 
 
 def test_metrics_tell_samples_from_refinements(new_policy: Any) -> None:

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 import torch
 
+from textgrad_rl.policies.block_attention import attend_by_blocks
 from textgrad_rl.policies.prefix_tree import PrefixTree
-from textgrad_rl.policies.tree_attention import attend_by_mask, attend_by_nodes, use_tree_attention
+from textgrad_rl.policies.tree_attention import attend_by, attend_by_mask, attend_by_nodes, use_tree_attention
 
 LONG = tuple(range(600))  # more keys than a block of the kernel holds
 TREES = {
@@ -62,6 +63,20 @@ def test_bfloat16_is_joined_in_float32() -> None:
     torch.testing.assert_close(mixed.double(), exact, rtol=0, atol=2e-2)
     for found, expected in zip(gradients, torch.autograd.grad(exact.sum(), inputs), strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=5e-2)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "tokens", "expected"),
+    [
+        ("cpu", torch.float32, 4096, attend_by_nodes),
+        ("cuda", torch.bfloat16, 4096, attend_by_blocks),
+        ("cuda", torch.float64, 4096, attend_by_mask),
+        ("cuda", torch.bfloat16, 7, attend_by_mask),
+        ("mps", torch.float32, 4096, attend_by_mask),
+    ],
+)
+def test_a_device_gets_the_kernel_that_is_made_for_it(device: str, dtype: Any, tokens: int, expected: Any) -> None:
+    assert attend_by(device, dtype, tokens) is expected
 
 
 def test_without_a_tree_the_model_does_not_change(new_model: Any) -> None:

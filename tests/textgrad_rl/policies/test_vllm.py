@@ -107,6 +107,13 @@ def test_the_trainer_trains_a_graph(found: dict[str, Any]) -> None:
     assert looping["twice"], "deterministic=True gives the same bits"
 
 
+def test_a_training_step_weighs_what_another_engine_sampled(found: dict[str, Any]) -> None:
+    metrics = found["looping"]["metrics"]
+    assert metrics["updates"] == 2
+    assert metrics["truncated_share"] == metrics["dropped_share"] == 0  # in float32 on the CPU the engines agree
+    assert metrics["tokens"] > 100
+
+
 def test_an_adapter_answers_merged(found: dict[str, Any]) -> None:
     assert found["adapter"]["moved"]
     assert found["adapter"]["worst"] <= 1e-4
