@@ -25,6 +25,7 @@ from textgrad_rl_graphs.gradient import Gradients, Note, TextGradient
 from textgrad_rl_graphs.graph import Graph, join
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, Function
+from textgrad_rl_graphs.node_feedback import NodeFeedback, ajudge_nodes, judge_nodes
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.recording import record, replay
 from textgrad_rl_graphs.refine import Refine, Refinement, arefine, refine
@@ -55,6 +56,7 @@ __all__ = [
     "MissingPackageError",
     "Model",
     "ModelError",
+    "NodeFeedback",
     "Note",
     "ParseError",
     "PolicyFaultError",
@@ -73,10 +75,12 @@ __all__ = [
     "Usage",
     "Value",
     "abackward",
+    "ajudge_nodes",
     "arefine",
     "backward",
     "cached",
     "join",
+    "judge_nodes",
     "record",
     "refine",
     "replay",

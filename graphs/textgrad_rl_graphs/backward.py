@@ -1,10 +1,10 @@
 """Backward: the critique of the output flows to every value and prompt that led to it.
 
 Reverse dataflow order, without a barrier between levels, concurrent over all traces: a call is taken as soon as
-everything that read its output has been. The gradient of the output is the critique itself. An LLM node costs at most
-one model call per trace, and none unless it has a trainable prompt or something trainable upstream; samples that are
-right cost none. A call that fails is reported, and the rest goes on. The walk itself is in
-:mod:`textgrad_rl_graphs.walk`.
+everything that read its output has been. The gradient of the output is the critique itself; what a critic of an inner
+node says of a wrong answer joins the gradient of that answer. An LLM node costs at most one model call per trace, and
+none unless it has a trainable prompt or something trainable upstream; critiques of what is right cost none. A call
+that fails is reported, and the rest goes on. The walk itself is in :mod:`textgrad_rl_graphs.walk`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from textgrad_rl_graphs.errors import GraphError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.gradient import Edge, Gradients, TextGradient
 from textgrad_rl_graphs.model import Model
+from textgrad_rl_graphs.node_feedback import NodeFeedback
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Sampling, Usage
@@ -27,6 +28,7 @@ async def abackward(
     traces: Sequence[Trace],
     feedback: Sequence[Feedback],
     *,
+    nodes: NodeFeedback | None = None,
     model: Model | None = None,
     sampling: Sampling | None = None,
     retries: int = 2,
@@ -38,6 +40,8 @@ async def abackward(
     Args:
         traces: runs of a graph.
         feedback: one per trace, in the same order.
+        nodes: what critics of inner nodes said, as :func:`~textgrad_rl_graphs.node_feedback.judge_nodes` returns it;
+            what it holds of other runs is left alone.
         model: writes the feedback on prompts and inputs; None lets every node's own model do it.
         sampling: how it answers.
         retries: further attempts when an answer cannot be read.
@@ -64,10 +68,15 @@ async def abackward(
     graphs = {id(trace.graph): trace.graph for trace in traces}
     trained = {key: Trained(graph, parameters) for key, graph in graphs.items()}
     asker = Asker(model, sampling or Sampling(), retries)
+    inner: dict[str, dict[str, Feedback]] = {}
+    for (trace_id, call_key), item in (nodes or {}).items():
+        inner.setdefault(trace_id, {})[call_key] = item
     walks = [
-        Walk(trace, item, asker, trained[id(trace.graph)], known.get(trace.id, Gradients()))
+        Walk(
+            trace, item, inner.get(trace.id, {}), asker, trained[id(trace.graph)], known.get(trace.id, Gradients())
+        )
         for trace, item in zip(traces, feedback, strict=True)
-    ]
+    ]  # fmt: skip
     try:
         async with asyncio.TaskGroup() as group:  # after an error, nothing more is asked
             for walk in walks:

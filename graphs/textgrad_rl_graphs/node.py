@@ -1,6 +1,6 @@
 """Nodes: what a graph is made of. An LLM asks a model, a Function runs Python.
 
-Left out so far: lists of images in one input, and a critic attached to a node.
+Left out so far: lists of images in one input, and critics of Function nodes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from textgrad_rl_graphs.value import Value
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from textgrad_rl_graphs.feedback import Critic
+
 Backward = Literal["pass", "explain"] | Callable[[Call, str], Mapping[str, str]]
 Effects = Literal["none", "repeatable", "once"]
 
@@ -56,6 +58,8 @@ class LLM:
         demos: worked examples shown before the question: pairs of (inputs of the template, answer).
         output: a pydantic model that the answer has to fit. The Value's ``data`` is then its instance, its ``text``
             the answer as given; an answer that does not fit is a fault of the policy, with the fields named.
+        critic: judges this node's own answers, beside the critic of the graph's output: see
+            :func:`~textgrad_rl_graphs.node_feedback.judge_nodes`.
         describe: its role in the program, shown to the models that write feedback.
 
     Calling it inside ``Graph.forward`` with the template's inputs (Values, or plain data as constants) gives a Value.
@@ -72,6 +76,7 @@ class LLM:
         sampling: Sampling | None = None,
         demos: Sequence[tuple[Mapping[str, Any], str]] = (),
         output: type[BaseModel] | None = None,
+        critic: Critic | None = None,
         describe: str = "",
     ) -> None:
         """Keep the parts; nothing is loaded or called."""
@@ -79,6 +84,8 @@ class LLM:
             raise ConfigError(
                 f"LLM(model=...) needs a model, got {model!r}; load one with textgrad_rl.load_model(name)"
             )
+        if critic is not None and not hasattr(critic, "acritique"):
+            raise ConfigError(f"LLM(critic=...) needs a critic, e.g. textgrad_rl.critics.Verifier(fn), got {critic!r}")
         self.model = model
         self.system = system
         self.template = template
@@ -86,6 +93,7 @@ class LLM:
         self.demos = tuple(demos)
         self.output = output
         self.schema = None if output is None else schema_of(output)
+        self.critic = critic
         self.describe = describe
 
     def prompts(self) -> dict[str, Prompt]:

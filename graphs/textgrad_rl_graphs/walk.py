@@ -7,7 +7,7 @@ that read its output has been. One coroutine follows a chain of calls; where the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -115,6 +115,7 @@ class Walk:
     Args:
         trace: the run.
         feedback: what was said about its output.
+        nodes: what critics of nodes said about their own answers, by call key.
         asker: whom to ask.
         trained: what is trained of the run's graph.
         done: what an earlier walk over this trace found.
@@ -125,7 +126,15 @@ class Walk:
         spent: what all attempts cost, failed ones too.
     """
 
-    def __init__(self, trace: Trace, feedback: Feedback, asker: Asker, trained: Trained, done: Gradients) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        feedback: Feedback,
+        nodes: Mapping[str, Feedback],
+        asker: Asker,
+        trained: Trained,
+        done: Gradients,
+    ) -> None:
         """Find out what is trainable; nothing is asked."""
         self.edges: dict[Edge, TextGradient] = {}
         self.failed: list[FailedCall] = []
@@ -133,6 +142,7 @@ class Walk:
         self._trace = trace
         self._trace_id = trace.id
         self._feedback = feedback
+        self._nodes = nodes
         self._asker = asker
         self._trained = trained
         self._done = done
@@ -142,18 +152,29 @@ class Walk:
         self._producers = trained.calls(trace)
         self._received: dict[str, list[TextGradient]] = {}
         self._waiting: dict[str, int] = {}
+        self._wrong: set[str] = set()  # calls that a critique of something wrong has reached
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Take the critique in, and start to ask where that is needed."""
-        critique = self._feedback.critique
-        if not critique.strip() or self._feedback.fault == "critic":
-            return
-        first = [call for call in starts(self._trace) if call.key in self._producers]
-        for call in first:
-            self._receive(Edge(self._trace_id, "", "value", call.key), TextGradient.of(self._source(call), critique))
-        self._waiting = self._consumers(first)
-        for asked in self._settle([call for call in first if not self._waiting[call.key]]):
+        """Take the critiques in, and start to ask where that is needed."""
+        first: dict[str, Call] = {}
+        for call, feedback in self._judged():
+            if call.key in self._producers and feedback.critique.strip() and feedback.fault != "critic":
+                first[call.key] = call
+                if feedback.correct is not True:
+                    self._wrong.add(call.key)
+                critique = TextGradient.of(self._source(call), feedback.critique)
+                self._receive(Edge(self._trace_id, "", "value", call.key), critique)
+        self._waiting = self._consumers(list(first.values()))
+        for asked in self._settle([call for call in first.values() if not self._waiting[call.key]]):
             group.create_task(self._follow(asked, group))
+
+    def _judged(self) -> Iterator[tuple[Call, Feedback]]:
+        """Yield what critiques are about: the end of the run, and nodes' answers that their own critic finds wrong."""
+        for call in starts(self._trace):
+            yield call, self._feedback
+        for key, feedback in self._nodes.items():
+            if feedback.correct is not True:  # praise beside a critique from downstream would only blur it
+                yield self._trace.calls[key], feedback
 
     def _consumers(self, first: Sequence[Call]) -> dict[str, int]:
         """Count, for every trainable call that the start depends on, the calls that read its output."""
@@ -218,7 +239,7 @@ class Walk:
                 self._receive(edge, self._done.edges[edge])
         elif isinstance(node, LLM) or node.backward == "explain":
             causes, edges = self._wanted(call)
-            if not causes or self._feedback.correct is True:
+            if not causes or call.key not in self._wrong:
                 return None
             if self._asker.has_to_ask(call, causes):
                 return call, gradient.text, causes, edges
@@ -269,6 +290,8 @@ class Walk:
             self.edges[edge] = known + gradient
         if edge.kind == "value":
             self._received.setdefault(edge.target, []).append(gradient)
+            if gradient and edge.call_key in self._wrong:
+                self._wrong.add(edge.target)
 
 
 def starts(trace: Trace) -> list[Call]:

@@ -92,7 +92,7 @@ class ToyPolicy(ScriptedModel):
     batches: list[tuple[Sequence[Row], Loss]] = field(default_factory=list)
     deterministic: bool = False
 
-    def forward_backward(self, rows: Sequence[Row], loss: Loss) -> dict[str, float]:
+    def forward_backward(self, rows: Sequence[Row], loss: Loss, *, old_log_probs: Any = None) -> dict[str, float]:
         weights = loss.row_weights(rows)
         terms = (weight * row.advantage * len(row.output_ids) for weight, row in zip(weights, rows, strict=True))
         self.gradient += self.scale * sum(abs(term) for term in terms)

@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def looping() -> dict[str, Any]:
         Solver(policy),
         critic=tgr.critics.Verifier(lambda output, _: float(len(output) % 3)),
         metric=None,
-        weights=tgr.GRPO(learning_rate=1e-4),
+        weights=replace(tgr.GRPO(learning_rate=1e-4), updates=2),
         samples=4,
         examples_per_step=4,
         deterministic=True,
@@ -188,6 +189,7 @@ def looping() -> dict[str, Any]:
     policy.close()
     return {
         "stopped": report.stopped,
+        "metrics": dict(report.history[-1].metrics),
         "version": policy.weight_version,
         "moved": any(not torch.equal(first[name], tensor) for name, tensor in policy.model.state_dict().items()),
         "worst": worst(after, policy),

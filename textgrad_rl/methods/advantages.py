@@ -4,28 +4,33 @@ Credit ``"shared"``: every call of a trace gets the trace's advantage ``R - mean
 the samples of one example and its kept refinements. Calls of one policy share a trace's weight, so a loop of five
 calls does not weigh five times.
 
+Credit ``"local"``: a call of a node with a critic gets ``S - mean(S of its group)`` of its own scores S, where a group
+is the n-th call of the node in each of the example's samples. Other calls keep ``"shared"``.
+
 Imitation, for the supervised methods: right responses get the advantage 1, all others have no row.
 
-Left out so far: the credits ``"branch"``, ``"intervention"`` and ``"local"``.
+Left out so far: the credits ``"branch"`` and ``"intervention"``, and local groups of identical context only.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Literal, NamedTuple
 
 from textgrad_rl.methods.estimators import Baseline, Scale, group_advantages
 from textgrad_rl.policies.rows import Row, Segment
-from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
+from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError, UnknownNameError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.node import LLM
+from textgrad_rl_graphs.node_feedback import NodeFeedback, critic_of, judged_calls
 from textgrad_rl_graphs.refine import Refinement
 from textgrad_rl_graphs.trace import Call, Trace
 from textgrad_rl_graphs.types import Completion
 
 Imitate = Literal["samples", "refinements", "both"]
+CREDITS = ("local", "shared")
 
 
 def advantages(
@@ -34,6 +39,7 @@ def advantages(
     refinements: Sequence[Refinement] = (),
     *,
     credit: str = "shared",
+    nodes: NodeFeedback | None = None,
     scale: Scale = "none",
     baseline: Baseline = "group",
     imitate: Imitate | None = None,
@@ -45,19 +51,21 @@ def advantages(
         traces: the initial samples.
         feedback: one per trace; unscored ones leave the group's mean and are not trained.
         refinements: attempts; only kept ones enter. Their row is the refined response under the node's own prompt.
-        credit: how a trace's score becomes credit of its calls; ``"shared"``.
+        credit: how scores become credit of calls; ``"shared"`` or ``"local"``.
+        nodes: for ``"local"``, what critics of nodes said of the traces, and of the refined calls in the re-runs of
+            kept refinements, as :func:`~textgrad_rl_graphs.node_feedback.judge_nodes` returns it.
         scale: what ``R - mean(R)`` is divided by; see :mod:`textgrad_rl.methods.estimators`.
         baseline: whether the mean is that of the whole ``"group"`` or of its ``"samples"`` alone.
         imitate: which right responses are imitated, advantage 1, instead; None for none.
         replace: refinements take the place of the first samples of their group instead of joining it.
 
     Raises:
-        ConfigError: to imitate without a single verdict on what is right.
-        GraphError: when traces and feedback differ in number.
+        ConfigError: for an unknown credit, or to imitate without a single verdict on what is right.
+        GraphError: when traces and feedback differ in number, or a call of a node with a critic was not judged.
         DataError: for a score that is not finite.
     """
-    if credit != "shared":
-        raise ConfigError(f"unknown credit {credit!r}. Known: shared.")
+    if credit not in CREDITS:
+        raise UnknownNameError("credit", credit, CREDITS)
     if len(traces) != len(feedback):
         raise GraphError(
             f"advantages got {len(traces)} traces and {len(feedback)} pieces of feedback; one each, please"
@@ -67,17 +75,15 @@ def advantages(
         raise ConfigError("right responses are imitated, but the critic says of none whether it is right; use one with")
     graphs = {id(trace.graph): trace.graph for trace in traces}.values()
     paths = {id(item): path for graph in graphs for path, item in graph.parameters().items()}
-    groups = _groups(traces, feedback, refinements, replace=replace)
-    rewards = [[_score(member) for member in group] for group in groups]
-    batch = [reward for group in rewards for reward in group]
+    judged = [_shared_members(traces, feedback, refinements)]
+    if credit == "local":
+        judged += _local_members(traces, refinements, nodes or {})
     rows: dict[str, list[Row]] = {}
     segments: dict[tuple[int, ...], Segment] = {}
-    for group, scores in zip(groups, rewards, strict=True):
-        initial = sum(member.refinement is None for member in group) if baseline == "samples" else None
-        values = group_advantages(scores, scale, initial=initial, batch=batch)
-        for member, reward, value in zip(group, scores, values, strict=True):
+    for members in judged:
+        for member, reward, value in _valued(members, scale, baseline, replace=replace):
             if imitate is None or _imitated(member, imitate):
-                for call, completion, weight in _answers(member):
+                for call, completion, weight in _answers(member, local=credit == "local"):
                     row = _row(
                         member, call, completion, segments, advantage=1.0 if imitate else value, reward=reward,
                         weight=weight,
@@ -87,25 +93,87 @@ def advantages(
 
 
 class _Member(NamedTuple):
-    """One of a group: a sample, or a kept refinement of one."""
+    """One of a group: a sample, or a kept refinement of one.
+
+    Attributes:
+        trace: the sample.
+        feedback: on it, its refinement, or one of its calls.
+        group: which members are compared.
+        refinement: None for a sample.
+        call: what the feedback is about; None for the whole run.
+    """
 
     trace: Trace
     feedback: Feedback
+    group: str
     refinement: Refinement | None = None
+    call: Call | None = None
 
 
-def _groups(
-    traces: Sequence[Trace], feedback: Sequence[Feedback], refinements: Sequence[Refinement], *, replace: bool
+def _shared_members(
+    traces: Sequence[Trace], feedback: Sequence[Feedback], refinements: Sequence[Refinement]
+) -> list[_Member]:
+    """Return the samples and their kept refinements, each with the feedback on its output."""
+    samples = [_Member(trace, item, trace.group) for trace, item in zip(traces, feedback, strict=True)]
+    known = {trace.group for trace in traces}
+    return samples + [
+        _Member(item.source, item.feedback, item.source.group, item)
+        for item in refinements
+        if item.kept and item.feedback is not None and item.source.group in known
+    ]
+
+
+def _local_members(
+    traces: Sequence[Trace], refinements: Sequence[Refinement], nodes: NodeFeedback
 ) -> list[list[_Member]]:
-    """Return the members of every group: scored samples, then kept refinements."""
-    samples: dict[str, list[_Member]] = {trace.group: [] for trace in traces}
-    kept: dict[str, list[_Member]] = {trace.group: [] for trace in traces}
-    for trace, item in zip(traces, feedback, strict=True):
-        if item.score is not None:
-            samples[trace.group].append(_Member(trace, item))
+    """Return the judged calls of policies by node, whose critic they share, samples before kept refinements."""
+    members: defaultdict[str, list[_Member]] = defaultdict(list)
+    groups: dict[tuple[str, str], str] = {}
+    for trace in traces:
+        seen: Counter[str] = Counter()
+        for call in judged_calls(trace):
+            groups[trace.id, call.key] = f"{trace.group}/{call.path}/{seen[call.path]}"
+            seen[call.path] += 1
+            if _trainable(call):
+                item = _said(nodes, trace, call)
+                members[call.path].append(_Member(trace, item, groups[trace.id, call.key], call=call))
     for refined in refinements:
-        if refined.kept and refined.feedback is not None and refined.source.group in kept:
-            kept[refined.source.group].append(_Member(refined.source, refined.feedback, refined))
+        group = groups.get((refined.source.id, refined.call.key))
+        if refined.kept and refined.trace is not None and group is not None and _trainable(refined.call):
+            item = _said(nodes, refined.trace, refined.call)
+            members[refined.call.path].append(_Member(refined.source, item, group, refined, refined.call))
+    return list(members.values())
+
+
+def _said(nodes: NodeFeedback, trace: Trace, call: Call) -> Feedback:
+    if (trace.id, call.key) not in nodes:
+        raise GraphError(
+            f"{call.path} has a critic, but nodes= holds no feedback on its call in the run {trace.id}; pass "
+            "nodes=judge_nodes([*traces, *(item.trace for item in refinements if item.kept)])"
+        )
+    return nodes[trace.id, call.key]
+
+
+def _valued(
+    members: Sequence[_Member], scale: Scale, baseline: Baseline, *, replace: bool
+) -> Iterator[tuple[_Member, float, float]]:
+    """Yield the scored members, group by group, each with its reward and advantage."""
+    groups = _groups(members, replace=replace)
+    rewards = [[_score(member) for member in group] for group in groups]
+    batch = [reward for group in rewards for reward in group]
+    for group, scores in zip(groups, rewards, strict=True):
+        initial = sum(member.refinement is None for member in group) if baseline == "samples" else None
+        values = group_advantages(scores, scale, initial=initial, batch=batch)
+        yield from zip(group, scores, values, strict=True)
+
+
+def _groups(members: Sequence[_Member], *, replace: bool) -> list[list[_Member]]:
+    """Return the scored members of every group: samples, then kept refinements."""
+    samples: dict[str, list[_Member]] = {member.group: [] for member in members}
+    kept: dict[str, list[_Member]] = {member.group: [] for member in members}
+    for member in members:
+        if member.feedback.score is not None:
+            (samples if member.refinement is None else kept)[member.group].append(member)
     return [samples[group][len(kept[group]) if replace else 0 :] + kept[group] for group in samples]
 
 
@@ -114,16 +182,21 @@ def _imitated(member: _Member, imitate: Imitate) -> bool:
     return member.feedback.correct is True and imitate in (kind, "both")
 
 
-def _answers(member: _Member) -> Iterator[tuple[Call, Completion | None, float]]:
-    """Yield the calls of policies that a member has credit for, each with its answer and its share of the sample."""
+def _answers(member: _Member, *, local: bool) -> Iterator[tuple[Call, Completion | None, float]]:
+    """Yield the calls of policies that a member has credit for, each with its answer and its share of the sample.
+
+    Where credit is local, the feedback on the whole run is no credit for nodes that have a critic.
+    """
     if member.refinement is not None:
-        if _trainable(member.refinement.call):
-            yield member.refinement.call, member.refinement.completion, 1.0
+        call = member.refinement.call
+        if _trainable(call) and (member.call is call or not (local and critic_of(call))):
+            yield call, member.refinement.completion, 1.0
         return
     calls = [call for call in member.trace.ordered() if _trainable(call)]
     counts = Counter(_policy(call) for call in calls)
     for call in calls:
-        yield call, call.completion, 1 / counts[_policy(call)]
+        if member.call is call or (member.call is None and not (local and critic_of(call))):
+            yield call, call.completion, 1 / counts[_policy(call)]
 
 
 def _row(

@@ -4,7 +4,10 @@
 
 With a mean over the sequence's tokens this is once per sequence. The gradient of ``s`` goes through every ``lp``.
 
-Source: https://arxiv.org/abs/2507.18071, equations 5 and 7. Left out: GSPO-token.
+GSPO-token has the same value, and a gradient that is each token's own: ``sg(s) exp(lp - sg(lp))`` in the place of
+``s``. Summed over a sequence whose tokens have one advantage, both gradients are the same.
+
+Source: https://arxiv.org/abs/2507.18071, equations 5 and 7; GSPO-token: section 4.3.
 """
 
 from __future__ import annotations
@@ -32,17 +35,22 @@ class SequenceClip:
 
     Args:
         low, high: range below and above 1, much smaller than that of single tokens; None for no bound.
+        tokenwise: the gradient is each token's own (GSPO-token), for advantages that differ within a sequence.
     """
 
     low: float | None = 3e-4
     high: float | None = 4e-4
+    tokenwise: bool = False
 
     def __post_init__(self) -> None:
         """Reject ranges that hold nothing."""
         check_range(self.low, self.high)
 
     def __call__(self, tokens: Tokens) -> Tensor:
-        return clipped_surrogate(sequence_ratio(tokens), tokens.advantage_N, bound(self.low), bound(self.high))
+        ratio_N = sequence_ratio(tokens)
+        if self.tokenwise:
+            ratio_N = ratio_N.detach() * (tokens.lp_N - tokens.lp_N.detach()).exp()
+        return clipped_surrogate(ratio_N, tokens.advantage_N, bound(self.low), bound(self.high))
 
     def clipped(self, tokens: Tokens) -> Tensor:
         return out_of_range(sequence_ratio(tokens).detach(), tokens.advantage_N, bound(self.low), bound(self.high))

@@ -27,10 +27,12 @@ class Method:
         experts: whether reference solutions join their groups as refinements do; see
             :mod:`textgrad_rl.methods.experts`.
         loss: terms and aggregation.
+        updates: optimizer steps per batch: its groups are split into so many mini-batches, in a seeded order, each with
+            denominators of its own. From the second on the ratio to the weights at batch start is not 1.
         optimizer: how weights move.
 
     Raises:
-        ConfigError: for unknown names.
+        ConfigError: for unknown names, or no update at all.
 
     >>> from textgrad_rl.methods.gspo import SequenceClip
     >>> Method(loss=PolicyLoss(term=SequenceClip())).loss.aggregation
@@ -42,6 +44,7 @@ class Method:
     imitate: Imitated | None = None
     experts: bool = False
     loss: PolicyLoss = PolicyLoss()  # noqa: RUF009  # frozen, so sharing it is safe
+    updates: int = 1
     optimizer: Optimizer = Optimizer()  # noqa: RUF009
 
     def __post_init__(self) -> None:
@@ -50,3 +53,5 @@ class Method:
             value = getattr(self, name)
             if value is not None and value not in get_args(known):
                 raise ConfigError(f"{name} is one of {', '.join(get_args(known))}, got {value!r}")
+        if self.updates < 1:
+            raise ConfigError(f"updates must be at least 1, got {self.updates}; weights=None freezes them")

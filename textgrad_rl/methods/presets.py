@@ -103,5 +103,5 @@ def _presets() -> dict[str, dict[str, Any]]:
 
 def _supervised(imitate: Imitated, *, experts: bool = False) -> Method:
     """Return imitation by the negative log-likelihood, a mean over all tokens."""
-    loss = PolicyLoss(term=LogLikelihood(), aggregation="token_mean")
+    loss = PolicyLoss(term=LogLikelihood(), mismatch=None, aggregation="token_mean")
     return Method(scale="none", imitate=imitate, experts=experts, loss=loss)

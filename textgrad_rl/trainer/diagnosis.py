@@ -17,6 +17,7 @@ def problems(metrics: Mapping[str, float]) -> list[str]:
     """
     found = []
     samples, groups = metrics["samples"], metrics["groups"]
+    long = sum(value for name, value in metrics.items() if name.endswith("too_long_rows"))
     if metrics["unscored"] == samples:
         found.append("every sample is unscored: the critic failed on all of them, so nothing can be learned")
     elif metrics["unscored"] > 0.05 * samples:
@@ -32,8 +33,13 @@ def problems(metrics: Mapping[str, float]) -> list[str]:
             found.append(
                 "no response teaches anything: the method found no right response, refinement or critique to learn from"
             )
-        elif 0 in [value for name, value in metrics.items() if name.endswith("grad_norm")]:
+        elif not long and 0 in [value for name, value in metrics.items() if name.endswith("grad_norm")]:
             found.append("the gradient is exactly zero although advantages are not: check the loss and the clip range")
+    if long:
+        found.append(
+            f"{long:.0f} rows are longer than the model reads and were left out: shorten prompts, reference solutions "
+            "or critiques, or take a model with a longer context"
+        )
     if metrics["policy_faults"] > 0.5 * samples:
         found.append(
             f"{metrics['policy_faults']:.0f} of {samples:.0f} samples are unusable (empty, cut off or unparsable): "

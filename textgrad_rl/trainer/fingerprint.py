@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM, text_of
+from textgrad_rl_graphs.node_feedback import node_critics
 from textgrad_rl_graphs.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
         "deterministic": str(trainer.deterministic),
     }
     found |= {f"first text of {path}": prompt.text for path, prompt in trainer.prompts.items()}
+    found |= {f"critic of {path}": describe(critic) for path, critic in node_critics(trainer.graph).items()}
     if trainer.policies:
         import torch
 

@@ -9,12 +9,14 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from textgrad_rl.methods.advantages import advantages
 from textgrad_rl.methods.critique_rows import critique_rows
 from textgrad_rl.methods.method import Method
 from textgrad_rl.methods.reference import with_reference, with_teacher
+from textgrad_rl.methods.update import update
 from textgrad_rl.policies.protocol import Policy
 from textgrad_rl.text.gate import Gate, GateVerdict
 from textgrad_rl.text.textual_gradient_descent import Proposal, TextualGradientDescent
@@ -23,6 +25,7 @@ from textgrad_rl_graphs.feedback import Critic, Feedback
 from textgrad_rl_graphs.gradient import Gradients
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.hashing import derive_seed
+from textgrad_rl_graphs.node_feedback import NodeFeedback, ajudge_calls, critic_of
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.refine import Refinement
 from textgrad_rl_graphs.trace import Trace
@@ -41,6 +44,7 @@ class StepOutcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     thrown: Sequence[Trace] = ()
     """Runs of groups that others took the place of."""
+    nodes: NodeFeedback = field(default_factory=dict)
 
 
 def draw_examples(examples: Sequence[Example], count: int, step: int, seed: int) -> list[Example]:
@@ -64,10 +68,13 @@ def update_weights(
     refinements: Sequence[Refinement],
     *,
     credit: str,
+    nodes: NodeFeedback,
     replace: bool,
     references: Mapping[str, Policy],
+    step: int,
+    seed: int,
 ) -> dict[str, float]:
-    """Update every policy once; return metrics, prefixed where there are several.
+    """Update every policy by the batch; return metrics, prefixed where there are several.
 
     Args:
         policies: by path.
@@ -76,9 +83,12 @@ def update_weights(
         feedback: one per trace.
         gradients: the critiques of the traces' calls.
         refinements: attempts; kept ones are trained.
-        credit: how a trace's score becomes credit of its calls.
+        credit: how scores become credit of calls.
+        nodes: what critics of nodes said.
         replace: refinements take the place of the first samples of their group.
         references: frozen policies by path, for methods with a KL term.
+        step: its number.
+        seed: of the run; with the step it picks the rows of each update, where a method makes several.
     """
     metrics: dict[str, float] = {}
     for path, policy in policies.items():
@@ -87,18 +97,14 @@ def update_weights(
             rows = critique_rows(policy, traces, feedback)
         else:
             rows = advantages(
-                traces, feedback, refinements, credit=credit, scale=method.scale, baseline=method.baseline,
+                traces, feedback, refinements, credit=credit, nodes=nodes, scale=method.scale, baseline=method.baseline,
                 imitate=method.imitate, replace=replace,
             ).get(path, [])  # fmt: skip
         if method.loss.reference == "critique":
             rows = with_teacher(policy, rows, traces, gradients)
         elif method.loss.reference == "frozen":
             rows = with_reference(references[path], rows)
-        found: dict[str, float] = {"rows": len(rows), "live_rows": sum(map(bool, method.loss.row_weights(rows)))}
-        if found["live_rows"]:
-            found |= policy.forward_backward(rows, method.loss)
-            found |= policy.optimizer_step(method.optimizer)
-            policy.publish()
+        found = update(policy, rows, method, seed=derive_seed(seed, "mini-batches", path, step))
         prefix = f"{path}." if len(policies) > 1 else ""
         metrics |= {prefix + name: value for name, value in found.items()}
     return metrics
@@ -208,16 +214,12 @@ def step_metrics(
     for refined in refinements:
         if refined.kept and refined.feedback is not None and refined.feedback.score is not None:
             scores[refined.source.group].append(refined.feedback.score)
-    scored = [item for item in feedback if item.score is not None]
-    verdicts = [float(item.correct) for item in scored if item.correct is not None]
     return {
         "samples": len(traces),
         "groups": len(scores),
         "dead_groups": sum(len(set(values)) <= 1 for values in scores.values()),
-        "unscored": len(traces) - len(scored),
-        "policy_faults": sum(item.fault == "policy" for item in feedback),
-        "reward": sum(item.score or 0.0 for item in scored) / max(1, len(scored)),
-        "accuracy": sum(verdicts) / max(1, len(verdicts)),
+        **_judged(feedback),
+        **_components(feedback),
         "critiques": sum(bool(item.critique) and item.fault != "critic" for item in feedback),
         "contradicted": sum(item.components.get("contradicted", 0) for item in feedback),
         "refined": len(refinements),
@@ -226,6 +228,48 @@ def step_metrics(
         "output_tokens": sum(trace.usage.generated_tokens for trace in traces) / max(1, len(traces)),
         "truncated": sum(map(_truncated, traces)),
     }
+
+
+async def judge_refined(refinements: Sequence[Refinement]) -> NodeFeedback:
+    """Return what critics of nodes say of the kept refinements of those nodes (scores alone, no critiques)."""
+    kept = [(item.trace, item.call) for item in refinements if item.kept and item.trace is not None]
+    calls = [(trace, trace.calls[call.key]) for trace, call in kept if critic_of(call) is not None]
+    return await ajudge_calls(calls, critiques=False)
+
+
+def node_metrics(traces: Sequence[Trace], nodes: NodeFeedback) -> dict[str, float]:
+    """Return what critics of nodes gave the samples, by the path of the node: ``plan.reward``, ``plan.unscored``..."""
+    found: dict[str, list[Feedback]] = {}
+    for trace in traces:
+        for call in trace.ordered() if nodes else ():
+            if (item := nodes.get((trace.id, call.key))) is not None:
+                found.setdefault(call.path, []).append(item)
+    return {
+        f"{path}.{name}": value
+        for path, feedback in found.items()
+        for name, value in {**_judged(feedback), **_components(feedback)}.items()
+    }
+
+
+def _judged(feedback: Sequence[Feedback]) -> dict[str, float]:
+    """Return the means over what was scored, and how much was not."""
+    scores = [item.score for item in feedback if item.score is not None]
+    verdicts = [float(item.correct) for item in feedback if item.score is not None and item.correct is not None]
+    return {
+        "unscored": len(feedback) - len(scores),
+        "policy_faults": sum(item.fault == "policy" for item in feedback),
+        "reward": sum(scores) / max(1, len(scores)),
+        "accuracy": sum(verdicts) / max(1, len(verdicts)),
+    }
+
+
+def _components(feedback: Sequence[Feedback]) -> dict[str, float]:
+    """Return the mean of every component of the scores, over the cases that have it."""
+    found: dict[str, list[float]] = {}
+    for item in feedback:
+        for name, value in item.components.items():
+            found.setdefault(f"components.{name}", []).append(value)
+    return {name: fmean(values) for name, values in found.items()}
 
 
 def _truncated(trace: Trace) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textgrad_rl.trainer.evaluation import Evaluation
 from textgrad_rl.trainer.phases import StepOutcome
 from textgrad_rl.trainer.report import StepReport
+from textgrad_rl_graphs.node_feedback import NodeFeedback
 from textgrad_rl_graphs.records import call_record, case_record, dump_json, dump_lines, request_record
 from textgrad_rl_graphs.refine import Refinement
+from textgrad_rl_graphs.trace import Call, Trace
 from textgrad_rl_graphs.types import Completion, Request, Usage
 
 
@@ -42,7 +44,10 @@ def step_files(
             [*(record for record in solved if record is not None), *(request_record(*item) for item in others)]
         ),
         "cases.jsonl": dump_lines(
-            case_record(trace, item) for trace, item in zip(outcome.traces, outcome.feedback, strict=True)
+            [
+                *(case_record(trace, item) for trace, item in zip(outcome.traces, outcome.feedback, strict=True)),
+                *(_node_record(trace, call, outcome.nodes) for trace in ran for call in _judged(trace, outcome.nodes)),
+            ]
         ),
         "step.json": dump_json(step),
     }
@@ -57,6 +62,17 @@ def read_report(record: Mapping[str, Any], steps: int) -> StepReport:
         record["step"], steps, record["metrics"], record["prompt_news"], evaluation,
         Usage(prompt_tokens, generated, calls),
     )  # fmt: skip
+
+
+def _judged(trace: Trace, nodes: NodeFeedback) -> Iterator[Call]:
+    """Yield the calls of a run that the critic of their node judged."""
+    yield from (call for call in trace.ordered() if (trace.id, call.key) in nodes) if nodes else ()
+
+
+def _node_record(trace: Trace, call: Call, nodes: NodeFeedback) -> dict[str, Any]:
+    """Return the record of a node's judged answer: that of a run, with the answer in the place of the output."""
+    record = case_record(trace, nodes[trace.id, call.key])
+    return {**record, "output": call.text, "node": call.path, "call_key": call.key}
 
 
 def _refinement_record(item: Refinement) -> dict[str, Any]:

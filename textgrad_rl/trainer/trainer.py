@@ -2,7 +2,7 @@
 
     forward -> critique -> backward -> refine -> step (weights first, then prompts through the gate) -> commit
 
-Left out so far: several updates per batch, and credits other than ``"shared"``.
+Left out so far: the credits ``"branch"`` and ``"intervention"``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar, final
 from warnings import warn
 
+from textgrad_rl.methods.advantages import CREDITS
 from textgrad_rl.methods.experts import aexperts, check_solutions
 from textgrad_rl.methods.method import Method
 from textgrad_rl.policies.protocol import Policy
@@ -35,6 +36,7 @@ from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.hashing import derive_seed, digest
 from textgrad_rl_graphs.lock import exclusive
+from textgrad_rl_graphs.node_feedback import ajudge_nodes, node_critics
 from textgrad_rl_graphs.prompt import Prompt
 from textgrad_rl_graphs.records import Resume, RunDirectory, dump_json
 from textgrad_rl_graphs.refine import Refine, arefine
@@ -60,7 +62,8 @@ class Trainer:
         refine: which responses are refined; None for none.
         refill: how often the groups of a step whose samples all got the same score are replaced by fresh examples
             (DAPO's dynamic sampling); what is thrown away counts in the budget. 0 for never.
-        credit: how the score of a trace becomes credit of its calls.
+        credit: how scores become credit of calls: ``"shared"`` gives every call its trace's, ``"local"`` gives calls of
+            nodes that have a critic, ``LLM(..., critic=...)``, their own.
         samples: runs per example.
         examples_per_step: examples per step.
         gate: what a proposed prompt has to pass; None lets every proposal in.
@@ -152,8 +155,12 @@ class Trainer:
             raise ConfigError(
                 "the gate needs a yardstick: pass metric=... (a critic), or gate=None to accept every proposal"
             )
-        if self.credit != "shared":
-            raise UnknownNameError("credit", self.credit, ["shared"])
+        if self.credit not in CREDITS:
+            raise UnknownNameError("credit", self.credit, CREDITS)
+        if self.credit == "local" and not node_critics(self.graph):
+            raise ConfigError(
+                "credit='local' is the credit of nodes that have a critic, and none has: LLM(..., critic=...)"
+            )
         if self.deterministic and (loose := [path for path, item in self.policies.items() if not _exact(item)]):
             raise ConfigError(
                 f"deterministic=True needs policies from load_policy(..., deterministic=True): {', '.join(loose)}"
@@ -296,9 +303,13 @@ class Trainer:
             seed_for=lambda turn: derive_seed(seed, "refill", step, turn),
             judge=lambda fresh: self._judged(fresh, step, session),
         )  # fmt: skip
+        with session.phase("critique"):
+            nodes = await ajudge_nodes(traces)
         with session.phase("backward"):
             writer = next(iter(self.text.values())).model if self.text else None
-            gradients = await abackward(traces, feedback, model=writer, parameters={*self.text, *self.weights})
+            gradients = await abackward(
+                traces, feedback, nodes=nodes, model=writer, parameters={*self.text, *self.weights}
+            )
         refinements = []
         if self.refine is not None:
             with session.phase("refine"):
@@ -306,14 +317,18 @@ class Trainer:
         if any(method.experts for method in self.weights.values()):
             with session.phase("refine"):
                 refinements += await aexperts(traces, self.critic)
+        if self.credit == "local":
+            with session.phase("refine"):
+                nodes |= await phases.judge_refined(refinements)
         metrics = phases.step_metrics(traces, feedback, refinements) | {"trains_weights": float(bool(self.weights))}
+        metrics |= phases.node_metrics(traces, nodes)
         if self.refill:
             metrics["refilled"] = len({trace.group for trace in thrown})
         if self.weights and update_weights:
             metrics |= phases.update_weights(
                 {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, gradients,
-                refinements, credit=self.credit, replace=self.refine is not None and self.refine.replace,
-                references=self._references,
+                refinements, credit=self.credit, nodes=nodes, replace=self.refine is not None and self.refine.replace,
+                references=self._references, step=step, seed=seed,
             )  # fmt: skip
         with session.phase("rewrite"):
             proposals = await phases.propose(self.text, self.prompts, gradients, seed=seed, step=step)
@@ -321,7 +336,7 @@ class Trainer:
             decisions = await phases.update_prompts(
                 self.graph, proposals, self.gate, task.gate if self.gate else (), self.metric, step=step, seed=seed
             )
-        return phases.StepOutcome(traces, feedback, gradients, refinements, decisions, metrics, thrown)
+        return phases.StepOutcome(traces, feedback, gradients, refinements, decisions, metrics, thrown, nodes)
 
     async def _judged(
         self, examples: Sequence[Example], step: int, session: Session
@@ -349,6 +364,9 @@ class Trainer:
             judge = self.critic if split == "train" else self.metric
             if (check := getattr(judge, "check", None)) is not None:
                 check(examples)  # e.g. answers that the critic needs, before anything is paid
+        for critic in node_critics(self.graph).values():
+            if (check := getattr(critic, "check", None)) is not None:
+                check(task.train)
         if any(method.experts for method in self.weights.values()):
             check_solutions(task.train)
         if self.gate is not None:

@@ -1,5 +1,5 @@
-"""The tiny policy of the policies' tests."""
+"""The tiny policy."""
 
-from tests.textgrad_rl.policies.conftest import new_policy, tokenizer
+from tests.support.tiny import new_policy, tokenizer
 
 __all__ = ["new_policy", "tokenizer"]

@@ -4,7 +4,7 @@ import textgrad_rl as tgr
 from tests.support.scripted import ScriptedCritic, ScriptedModel
 from textgrad_rl.methods.advantages import advantages
 from textgrad_rl.methods.estimators import group_advantages
-from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError
+from textgrad_rl_graphs.errors import ConfigError, DataError, GraphError, ModelError, UnknownNameError
 from textgrad_rl_graphs.feedback import Feedback
 from textgrad_rl_graphs.refine import Refine
 
@@ -260,3 +260,115 @@ def test_imitation_makes_rows_of_right_responses_alone(imitate, kinds):
 def test_imitation_needs_a_critic_with_verdicts():
     with pytest.raises(ConfigError, match="says of none whether it is right"):
         advantages(runs(One(policy())), [Feedback(score=1.0)] * 2, imitate="samples")
+
+
+# ---- credit of nodes that have a critic
+
+
+def verdict_of(case):
+    """Planner and solver say "right" or "wrong" of themselves."""
+    return RIGHT if case.text.endswith("right") else WRONG
+
+
+class Judged(tgr.Graph):
+    """The plan is judged by itself, the output by whether both are right."""
+
+    def __init__(self, planner, solver, critic=None):
+        self.plan = tgr.LLM(planner, template="{question}", critic=critic or ScriptedCritic(verdict_of))
+        self.solve = tgr.LLM(solver, template="{plan}")
+
+    async def forward(self, question):
+        return await self.solve(plan=await self.plan(question=question))
+
+
+def coin(request):
+    """Right or wrong at even odds, whatever was read."""
+    return ("right", "wrong")[request.seed % 2]
+
+
+def judged_runs(samples, questions=("q",), **options):
+    traces = runs(Judged(policy(coin, name="p"), policy(coin, name="s"), **options), questions, samples)
+    both = [all(call.text == "right" for call in trace.ordered()) for trace in traces]
+    return traces, [RIGHT if item else WRONG for item in both]
+
+
+def by_text(rows):
+    """Advantages of right and of wrong responses."""
+    text = {ids("right"): True, ids("wrong"): False}
+    return [[row.advantage for row in rows if text[row.output_ids] is side] for side in (True, False)]
+
+
+def test_local_credit_is_exact_where_shared_credit_is_noisy():
+    traces, feedback = judged_runs(64)
+    shared = advantages(traces, feedback)
+    local = advantages(traces, feedback, credit="local", nodes=tgr.judge_nodes(traces))
+    kept = [[(row.source, row.advantage) for row in rows["solve.model"]] for rows in (local, shared)]
+    assert kept[0] == kept[1]  # it has no critic of its own
+    right, wrong = by_text(local["plan.model"])
+    share = len(right) / 64
+    assert set(right) == {1 - share}
+    assert set(wrong) == {-share}
+    noisy, unlucky = by_text(shared["plan.model"])
+    assert min(noisy) < 0 < max(noisy)  # a right plan is blamed for its solver
+    assert set(unlucky) == {min(noisy)}
+    # On average over the solver's luck both tell the same: E[A | right] - E[A | wrong] is P(solver right) of 1.
+    solved = sum(value > 0 for value in noisy) / len(noisy)
+    assert sum(noisy) / len(noisy) - unlucky[0] == pytest.approx(solved * (right[0] - wrong[0]))
+
+
+def test_local_groups_hold_one_example_and_the_same_call_of_a_loop():
+    class Steps(Loop):
+        def __init__(self, model):
+            self.solve = tgr.LLM(model, template="{text}", critic=ScriptedCritic(verdict_of))
+
+    script = {0: "right", 1: "wrong"}
+    traces = runs(Steps(policy(lambda request: f"{request.seed} {script[request.seed % 2]}")), ("long",), samples=6)
+    rows = advantages(traces, [WRONG] * 6, credit="local", nodes=tgr.judge_nodes(traces))["solve.model"]
+    assert [row.weight for row in rows] == pytest.approx([1 / 3] * 18)
+    turns = [[row for trace in traces for row in rows if row.source == f"{trace.id}/{trace.ordered()[n].key}"]
+             for n in range(3)]  # fmt: skip
+    for turn in turns:
+        assert len(turn) == 6
+        assert [row.advantage for row in turn] == pytest.approx(group_advantages([row.reward for row in turn]))
+
+
+def test_an_unscored_call_leaves_its_group_and_an_unscored_run_keeps_its_judged_calls():
+    unscored = Feedback(score=None, fault="critic")
+    traces, feedback = judged_runs(4)
+    nodes = tgr.judge_nodes(traces)
+    first = (traces[0].id, traces[0].ordered()[0].key)
+    rows = advantages(traces, [unscored, *feedback[1:]], credit="local", nodes=nodes)
+    assert (len(rows["plan.model"]), len(rows["solve.model"])) == (4, 3)
+    rows = advantages(traces, feedback, credit="local", nodes={**nodes, first: unscored})
+    assert (len(rows["plan.model"]), len(rows["solve.model"])) == (3, 4)
+
+
+def test_a_refined_answer_is_credited_by_the_critic_of_its_node():
+    def planner(request):
+        return "refined right" if request.role == "refine" else "wrong"
+
+    traces = runs(Judged(policy(planner, name="p"), policy(lambda _: "s", name="s")), samples=3)
+    nodes = tgr.judge_nodes(traces)
+    gradients = tgr.backward(traces, [WRONG] * 3, nodes=nodes)
+    attempts = tgr.refine(traces, gradients, ScriptedCritic(lambda _: WRONG), plan=Refine(node="plan"))
+    (kept,) = [item for item in attempts if item.kept]
+    with pytest.raises(GraphError, match="plan has a critic, but nodes= holds no feedback on its call in the run"):
+        advantages(traces, [WRONG] * 3, attempts, credit="local", nodes=nodes)
+    nodes |= tgr.judge_nodes([kept.trace])
+    rows = advantages(traces, [WRONG] * 3, attempts, credit="local", nodes=nodes)
+    assert [(row.kind, row.advantage) for row in rows["plan.model"]] == [("sample", -0.25)] * 3 + [("refinement", 0.75)]
+    assert [row.advantage for row in rows["solve.model"]] == [0.0] * 3  # the refined plan is no row of the solver
+
+
+def test_imitation_goes_by_the_verdict_of_the_node_s_critic():
+    traces, feedback = judged_runs(8)
+    rows = advantages(traces, feedback, credit="local", nodes=tgr.judge_nodes(traces), imitate="samples")
+    right = [trace for trace in traces if trace.ordered()[0].text == "right"]
+    assert len(rows["plan.model"]) == len(right)
+    assert {row.output_ids for row in rows["plan.model"]} == {ids("right")}
+
+
+def test_an_unknown_credit_lists_those_there_are():
+    traces, feedback = judged_runs(1)
+    with pytest.raises(UnknownNameError, match=r"unknown credit 'locl'\. Did you mean 'local'"):
+        advantages(traces, feedback, credit="locl")

@@ -77,6 +77,22 @@ def test_the_mismatch_weight_is_outside_of_the_term_and_spares_refinements():
     assert gradient(loss).tolist() == pytest.approx([w * g for w, g in zip(weights, plain.tolist(), strict=True)])
 
 
+def test_the_mismatch_weight_is_left_to_the_policy_until_it_is_set():
+    assert PolicyLoss().mismatch == "auto"
+    assert gradient(PolicyLoss()).equal(gradient(PolicyLoss(mismatch=None)))
+    assert PolicyLoss(term=LogLikelihood()).for_other_sampler() == PolicyLoss(term=LogLikelihood(), mismatch=Mismatch())
+    for chosen in (None, Mismatch(most=3.0)):
+        assert PolicyLoss(mismatch=chosen).for_other_sampler() == PolicyLoss(mismatch=chosen)
+
+
+def test_the_entropy_has_a_mean_of_its_own_over_the_tokens_of_all_rows():
+    rows = [*ROWS, replace(ROWS[0], advantage=0.0, weight=0.5)]
+    for loss in (PolicyLoss(entropy=0.1), PolicyLoss(entropy=0.1, aggregation="constant_length", length=8192)):
+        assert loss.entropy_weights(rows) == pytest.approx([0.1 / 7] * 3 + [0.05 / 7])
+    assert PolicyLoss().entropy_weights(rows) == [0.0] * 4
+    assert PolicyLoss(entropy=0.1).row_weights(rows) == PolicyLoss().row_weights(rows)
+
+
 def test_the_kl_term_is_added_to_every_token():
     rows = [replace(item, reference_logprobs=tuple(lp - 0.3 for lp in item.logprobs)) for item in ROWS]
     tokens = tokens_of(rows, LP)
@@ -113,6 +129,11 @@ def test_marks_name_what_was_clipped_truncated_and_dropped():
         {"refinement": Distilled()},
         {"term": Distilled(), "kl": KL(coefficient=0.1)},
         {"term": Distilled(), "refinement": Shaped()},
+        {"mismatch": "on"},
+        {"entropy": 0.0},
+        {"entropy": -0.1},
+        {"entropy": math.nan},
+        {"entropy": math.inf},
     ],
 )
 def test_parts_that_do_not_fit_together_are_rejected(wrong):

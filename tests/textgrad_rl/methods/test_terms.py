@@ -161,6 +161,16 @@ def test_gspo_clips_whole_sequences():
     assert (gradient(term, tokens) == 0).tolist() == term.clipped(tokens).tolist() == [True, True, False]
 
 
+def test_gspo_by_token_is_the_same_where_a_sequence_has_one_advantage_and_each_token_s_own_where_not():
+    whole, own = SequenceClip(low=0.9, high=0.9), SequenceClip(low=0.9, high=0.9, tokenwise=True)
+    tokens = random_tokens()
+    assert own(tokens).tolist() == pytest.approx(whole(tokens).tolist())
+    assert gradient(own, tokens).tolist() == pytest.approx(gradient(whole, tokens).tolist())
+    mixed = random_tokens(advantage=[1.0, -1.0, 2.0, 1.0, 0.5, 1.0])
+    assert torch.allclose(gradient(own, mixed), own(mixed))  # the term -s A has itself for a gradient, unclipped
+    assert not torch.isclose(gradient(own, mixed), gradient(whole, mixed))[:5].any()
+
+
 def test_cispo_bounds_the_weight_and_keeps_the_gradient():
     tokens = make_tokens([math.log(9.0), math.log(0.5)], lo=0.0, advantage=[0.5, -2.0])
     assert gradient(BoundedWeight(most=5.0), tokens).tolist() == pytest.approx([-5.0 * 0.5, 0.5 * 2.0])

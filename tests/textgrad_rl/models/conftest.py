@@ -1,5 +1,5 @@
-"""The tiny model of the policies' tests."""
+"""The tiny model and its policy."""
 
-from tests.textgrad_rl.policies.conftest import new_model, new_policy, tokenizer
+from tests.support.tiny import new_model, new_policy, tokenizer
 
 __all__ = ["new_model", "new_policy", "tokenizer"]

@@ -19,6 +19,9 @@ FINE = {
         ({"dead_groups": 5, "trains_weights": 0}, []),
         ({"grad_norm": 0.0}, ["the gradient is exactly zero although advantages are not"]),
         ({"grad_norm": 0.0, "trains_weights": 0}, []),
+        ({"too_long_rows": 0}, []),
+        ({"too_long_rows": 2}, ["2 rows are longer than the model reads"]),
+        ({"plan.model.too_long_rows": 2, "solve.model.too_long_rows": 1}, ["3 rows are longer"]),
         ({"policy_faults": 20}, []),
         ({"policy_faults": 21}, ["21 of 40 samples are unusable"]),
         ({"dead_groups": 5}, []),  # right responses are imitated, whether or not others are wrong
