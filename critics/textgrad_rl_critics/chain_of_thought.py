@@ -1,6 +1,13 @@
 """The critic that is a model: a step-by-step analysis that ends in a verdict.
 
 A policy as the model is self-critique; nothing else changes.
+
+What a response does to the judge must not pay. Verdicts in it are marked as its own claims (see
+:mod:`textgrad_rl_critics.forged`), so a judge that repeats them has given none. It is a policy fault, with the lowest
+score, when the judge comes to no readable verdict on such a response, or when its server refuses this response, e.g.
+as too long, but not the others to the same example. Any other failure is the critic's.
+
+Left out: a second judge that looks for persuasion.
 """
 
 from __future__ import annotations
@@ -10,7 +17,11 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 from textgrad_rl_critics.critic import Critic
-from textgrad_rl_critics.references import answer_of, question_of, solution_of
+from textgrad_rl_critics.faults import policy_feedback
+from textgrad_rl_critics.forged import disarmed
+from textgrad_rl_critics.references import question_of
+from textgrad_rl_critics.refusals import settled
+from textgrad_rl_critics.shown import as_sees, shown
 from textgrad_rl_graphs.errors import ConfigError, ModelError, ParseError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.model import Model
@@ -47,12 +58,10 @@ class ChainOfThought(Critic):
         sampling: Sampling | None = None,
         name: str = "chain_of_thought",
     ) -> None:
-        if sees not in ("nothing", "answer", "solution"):
-            raise ConfigError(f"sees is 'nothing', 'answer' or 'solution', got {sees!r}")
         if retries < 0:
             raise ConfigError(f"retries must be >= 0, got {retries}")
         self.model = model
-        self.sees: Sees = sees
+        self.sees: Sees = as_sees(sees)
         self.retries = retries
         self.sampling = sampling or Sampling()
         self.name = name
@@ -63,7 +72,8 @@ class ChainOfThought(Critic):
             self._references(example)
 
     async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
-        return await asyncio.gather(*(self._judge(case, critiques) for case in cases))
+        judged = await asyncio.gather(*(self._judge(case, critiques) for case in cases))
+        return settled(cases, judged, self.lowest)
 
     async def _judge(self, case: Case, critiques: bool) -> Feedback | Failure:
         spent: list[Usage] = []
@@ -79,7 +89,12 @@ class ChainOfThought(Critic):
                 schema=self._role.schema(self.model.dialect),
                 spent=spent,
             )
-        except (ModelError, ParseError) as error:
+        except ModelError as error:
+            return Failure(self.name, str(error), "infrastructure" if error.retryable else "policy", Usage.sum(spent))
+        except ParseError as error:
+            if disarmed(case.text) != case.text:
+                reason = "The response holds a verdict of its own, and the judge came to none."
+                return policy_feedback(reason, self.lowest, Usage.sum(spent))
             return Failure(self.name, str(error), usage=Usage.sum(spent))
         verdict = answered.result
         return Feedback(
@@ -95,16 +110,11 @@ class ChainOfThought(Critic):
         answer, solution = self._references(case.example)
         question = question_of(case.example)
         return self._role.render(
-            self.model.dialect, question=question, response=case.text, answer=answer, solution=solution
+            self.model.dialect, question=question, response=disarmed(case.text), answer=answer, solution=solution
         )
 
     def _references(self, example: Example) -> tuple[str | None, str | None]:
-        wanted_by = f"ChainOfThought(sees={self.sees!r})"
-        if self.sees == "nothing":
-            return None, None
-        if self.sees == "answer":
-            return answer_of(example, wanted_by=wanted_by), None
-        return example.answer, solution_of(example, wanted_by=wanted_by)
+        return shown(example, self.sees, wanted_by=f"ChainOfThought(sees={self.sees!r})")
 
     def _parse(self, text: str) -> Verdict:
         return self._role.parse(self.model.dialect, text)

@@ -1,4 +1,7 @@
-"""Reward, yardstick and text from different critics, as in Critique-GRPO (https://arxiv.org/abs/2506.03106)."""
+"""Reward, yardstick and text from different critics, as in Critique-GRPO (https://arxiv.org/abs/2506.03106).
+
+Left out: a choice of which wrong cases get a text, beyond the first ones of a group.
+"""
 
 from __future__ import annotations
 

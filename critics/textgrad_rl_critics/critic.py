@@ -2,6 +2,9 @@
 
 A critic of your own is a subclass with ``name``, ``check`` and ``judge``; or any object with ``name`` and
 ``acritique``, which can be combined with these all the same.
+
+Left out: retries of whole calls. What can be tried again is known where it fails: in a model's backend, in
+:class:`~textgrad_rl_critics.chain_of_thought.ChainOfThought`, in :class:`~textgrad_rl_critics.verifier.Verifier`.
 """
 
 from __future__ import annotations

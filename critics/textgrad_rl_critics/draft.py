@@ -1,4 +1,7 @@
-"""A critique in the making: what :class:`~textgrad_rl_critics.combine.Combine` knows of it between two rounds."""
+"""A critique in the making: what :class:`~textgrad_rl_critics.combine.Combine` knows of it between two rounds.
+
+Left out: what thrown-away critiques said; only how many there were is kept.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Unit vectors of texts: encoded in a thread, references kept.
 
-What one call of a critic needs of the responses is encoded in one batch of unique texts. A reference is a batch of
-its own with its sentences, once per example: batch-mates change the last bits of a vector, and a resumed run, whose
-cache is cold, has to score exactly as the run it continues.
+What one call of a critic needs of the responses is encoded together, each text once. Reference texts are encoded group
+by group, once in the life of an :class:`Embedder`, and only when they are asked for: batch-mates change the last bits
+of a vector, and a resumed run, whose cache is cold, has to score exactly as the run it continues.
+
+A text without a vector (the encoder raises, or gives NaN) gets a Failure in its place, which costs no other text its
+vector. Left out: a limit on what is kept (a vector of 384 numbers per reference sentence, 3 KB).
 """
 
 from __future__ import annotations
@@ -12,14 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from textgrad_rl_critics.encoder import Encoder, as_encoder
-from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_graphs.errors import ConfigError, TextGradRLError
+from textgrad_rl_graphs.trace import Failure
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
-    Vectors = Mapping[str, Vector]
+    Vectors = Mapping[str, Vector | Failure]
 
 
 @final
@@ -34,36 +38,55 @@ class Embedder:
         self.encoder = as_encoder(encoder)
         self._references: dict[tuple[str, ...], Vectors] = {}
 
-    async def embed(self, texts: Iterable[str], groups: Iterable[Sequence[str]]) -> tuple[Vectors, list[Vectors]]:
-        """Return the unit vectors of texts, and of every group of reference texts, by text.
+    async def embed(self, texts: Iterable[str], groups: Iterable[Sequence[str]]) -> Vectors:
+        """Return the unit vector of every text, or why it has none.
 
         Args:
             texts: encoded together, each once, in the order of their first mention.
-            groups: a reference with its sentences each; encoded once in the life of this object.
+            groups: reference texts that belong together; each group is encoded by itself, once. A text has the vector
+                of its last group, also if it occurs in ``texts``.
 
         Raises:
             ConfigError: when the encoder gives something else than one vector per text.
         """
-        return await asyncio.to_thread(self._embed, list(dict.fromkeys(texts)), [tuple(group) for group in groups])
+        return await asyncio.to_thread(self._embed, dict.fromkeys(texts), dict.fromkeys(map(tuple, groups)))
 
-    def _embed(self, texts: list[str], groups: list[tuple[str, ...]]) -> tuple[Vectors, list[Vectors]]:
+    def _embed(self, texts: Iterable[str], groups: Iterable[tuple[str, ...]]) -> Vectors:
+        references: dict[str, Vector | Failure] = {}
         for group in groups:
             if group not in self._references:
                 self._references[group] = self._encode(list(dict.fromkeys(group)))
-        return self._encode(texts), [self._references[group] for group in groups]
+            references |= self._references[group]
+        return {**self._encode([text for text in texts if text not in references]), **references}
 
     def _encode(self, texts: list[str]) -> Vectors:
         import numpy as np
 
         if not texts:
             return {}
-        vectors = np.asarray(self.encoder.encode(texts), dtype=np.float64)
+        try:
+            vectors = np.asarray(self.encoder.encode(texts), dtype=np.float64)
+        except TextGradRLError:
+            raise
+        except Exception as error:
+            if len(texts) > 1:
+                return {text: vector for one in texts for text, vector in self._encode([one]).items()}
+            return {texts[0]: Failure("encoder", f"{type(error).__name__}: {error}")}
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise ConfigError(f"the encoder gave an array of shape {vectors.shape} for {len(texts)} texts")
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return dict(zip(texts, vectors / np.where(lengths > 0, lengths, 1.0), strict=True))
+        return dict(zip(texts, map(_unit, vectors), strict=True))
 
 
 def cosine(one: Vector, other: Vector) -> float:
     """Return the cosine of two unit vectors, clamped to [0, 1]."""
     return min(1.0, max(0.0, float(one @ other)))
+
+
+def _unit(vector: Vector) -> Vector | Failure:
+    """Return a vector at length 1; one without direction stays zero."""
+    import numpy as np
+
+    if not np.isfinite(vector).all():
+        return Failure("encoder", "the vector has NaN or infinite numbers")
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 0 else vector

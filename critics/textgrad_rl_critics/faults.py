@@ -4,12 +4,18 @@
     critic fault   the judge, or the machinery below, failed: unscored, out of every mean, counted; its reason stands
                    in the place of the critique, and is advice to nobody: check ``fault`` before using it
 
-A critic fault never turns into a score: that would train the policy on the judge's trouble.
+A critic fault never turns into a score: that would train the policy on the judge's trouble. Nor does a response gain
+by making a critic fail, since it would then leave the mean where a wrong one pulls it down: a failure that the response
+alone brings about is a fault of the policy. How critics tell: a Verifier tries the response again, and then the
+reference answer; ChainOfThought looks for verdicts in the response, and at the other responses to the example.
+
+Left out: failures that responses bring about now and then, which no single case can show; the alarm counts them.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,6 +28,7 @@ from textgrad_rl_graphs.value import Value
 _LOG = logging.getLogger(__name__)
 _ALARM_SHARE = 0.05
 _ALARM_COUNT = 3
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class CriticFaultWarning(UserWarning):
@@ -29,7 +36,7 @@ class CriticFaultWarning(UserWarning):
 
 
 def policy_fault(case: Case) -> str | None:
-    """Return why the answer is unusable: a failed run, an empty or a truncated output; None when it can be judged.
+    """Return why the answer is unusable: a failed run, an output that is empty, no text, or cut off; None otherwise.
 
     Truncated means that the LLM call that produced the target ended with ``"length"``; Functions that have a single
     producer are looked through.
@@ -46,6 +53,8 @@ def policy_fault(case: Case) -> str | None:
         return f"The run failed in {failure.where}: {failure.reason}" if failure.kind == "policy" else None
     if case.target is None or not case.text.strip():
         return "The response is empty."
+    if not case.text.isascii() and _SURROGATE.search(case.text):  # no encoder, server or file takes these
+        return "The response holds characters that are no text (lone surrogates)."
     return "The response was cut off at the token limit." if _is_truncated(case.target) else None
 
 
@@ -77,9 +86,9 @@ def fault_feedback(case: Case, lowest: float) -> Feedback | Failure | None:
     return None if reason is None else policy_feedback(reason, lowest)
 
 
-def policy_feedback(reason: str, lowest: float) -> Feedback:
-    """Return what an unusable answer gets: the lowest score, and the reason as critique."""
-    return Feedback(score=lowest, correct=False, critique=reason, fault="policy")
+def policy_feedback(reason: str, lowest: float, usage: Usage = Usage()) -> Feedback:  # noqa: B008  # frozen
+    """Return what an unusable answer gets: the lowest score, the reason as critique, and what finding out took."""
+    return Feedback(score=lowest, correct=False, critique=reason, fault="policy", usage=usage)
 
 
 def critic_feedback(reason: str, usage: Usage = Usage()) -> Feedback:  # noqa: B008  # frozen

@@ -1,4 +1,7 @@
-"""The critic that says only whether a solution is right, and the answer if it may."""
+"""The critic that says only whether a solution is right, and the answer if it may.
+
+Left out: revealing the reference solution, which a refinement would copy.
+"""
 
 from __future__ import annotations
 

@@ -1,18 +1,19 @@
 """Ready-made functions for :class:`~textgrad_rl_critics.verifier.Verifier`: each call makes one ``(text, example)``.
 
-Left out: running unit tests, which wants a sandbox; a Verifier takes any function that does.
+Those with more to them have a file each: :mod:`~textgrad_rl_critics.expressions`,
+:mod:`~textgrad_rl_critics.format_rules`, :mod:`~textgrad_rl_critics.unit_tests`.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, final
 
-from textgrad_rl_critics.equality import same_answer
-from textgrad_rl_critics.references import answer_of
-from textgrad_rl_critics.spans import final_answer
-from textgrad_rl_graphs.errors import DataError, MissingPackageError, UnknownNameError
+from textgrad_rl_critics.equality import quantity, same_answer
+from textgrad_rl_critics.references import answer_of, question_of
+from textgrad_rl_critics.spans import final_answer, without_quotation
+from textgrad_rl_graphs.errors import DataError, UnknownNameError
+from textgrad_rl_graphs.sync import run
 from textgrad_rl_graphs.types import Example
 
 Extract = Callable[[str], str]
@@ -21,15 +22,44 @@ Extract = Callable[[str], str]
 class Scorer(Protocol):
     """A function of what was answered and the example; 1 is right. With ``check``, examples are looked at first."""
 
-    __name__: str
+    @property
+    def __name__(self) -> str: ...
 
     def __call__(self, text: str, example: Example, /) -> float | bool:
         """Return the score in [0, 1]."""
         ...
 
 
+@final
+class WaitingScorer:
+    """A scorer that waits for another process: ``ascore`` is what the Verifier awaits, the call is its blocking twin.
+
+    Args:
+        name: of the scorer, its ``__name__``.
+        ascore: ``(text, example)`` to the score in [0, 1].
+        check: raises DataError for an example that lacks what the scorer needs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ascore: Callable[[str, Example], Coroutine[Any, Any, float | bool]],
+        check: Callable[[Example], object],
+    ) -> None:
+        self.__name__ = name
+        self.ascore = ascore
+        self.check = check
+
+    def __call__(self, text: str, example: Example) -> float | bool:
+        """Return the score; works in a running event loop too."""
+        return run(self.ascore(text, example))
+
+
 def exact_match(*, extract: Extract = final_answer) -> Scorer:
     """Return a scorer that compares the final answer with ``example.answer``, numbers by value.
+
+    The forms of a number are those of :mod:`textgrad_rl_critics.equality`. A number that stands only in a quotation of
+    the question is no answer.
 
     Args:
         extract: what of the response is the answer; see :mod:`textgrad_rl_critics.spans`.
@@ -39,9 +69,18 @@ def exact_match(*, extract: Extract = final_answer) -> Scorer:
     """
 
     def exact_match(text: str, example: Example) -> bool:
-        return same_answer(extract(text), answer_of(example, wanted_by="exact_match"))
+        gold = answer_of(example, wanted_by="exact_match")
+        return same_answer(extract(text), gold) and not only_quoted(text, example, gold, extract)
 
-    return _checked(exact_match, lambda example: answer_of(example, wanted_by="exact_match"))
+    return checked(exact_match, lambda example: answer_of(example, wanted_by="exact_match"))
+
+
+def only_quoted(text: str, example: Example, gold: str, extract: Extract) -> bool:
+    """Return whether a right number is right no longer without what the response copies from the question."""
+    if quantity(gold) is None:  # an answer in words may be a passage of the question
+        return False
+    rest = without_quotation(text, question_of(example))
+    return rest != text and not same_answer(extract(rest), gold)
 
 
 def reasoning_gym(dataset: str, *, extract: Extract = final_answer) -> Scorer:
@@ -75,35 +114,10 @@ def reasoning_gym(dataset: str, *, extract: Extract = final_answer) -> Scorer:
     def reasoning_gym(text: str, example: Example) -> float:
         return float(score(answer=extract(text), entry=entry_of(example)))
 
-    return _checked(reasoning_gym, entry_of)
+    return checked(reasoning_gym, entry_of)
 
 
-def math_verify() -> Scorer:
-    r"""Return a scorer that compares mathematical expressions (https://github.com/huggingface/Math-Verify).
-
-    Its limit of 5 seconds per expression works in the main thread only; elsewhere (a notebook) there is none.
-
-    Raises:
-        MissingPackageError: without the extra ``math``.
-
-    >>> math_verify()(r"So it is $\boxed{\frac{2}{4}}$.", Example({"question": "?"}, answer="$0.5$"))
-    True
-    """
-    try:
-        from math_verify import parse, verify
-    except ImportError as error:
-        raise MissingPackageError("math-verify", "the math_verify scorer", extra="math") from error
-
-    def math_verify(text: str, example: Example) -> bool:
-        limit = 5 if threading.current_thread() is threading.main_thread() else None
-        gold = answer_of(example, wanted_by="math_verify")
-        parsed = parse(gold, parsing_timeout=limit) or parse(f"${gold}$", parsing_timeout=limit)
-        return bool(verify(parsed, parse(text, parsing_timeout=limit), timeout_seconds=limit))
-
-    return _checked(math_verify, lambda example: answer_of(example, wanted_by="math_verify"))
-
-
-def _checked(score: Callable[[str, Example], float | bool], check: Callable[[Example], object]) -> Scorer:
+def checked(score: Callable[[str, Example], float | bool], check: Callable[[Example], object]) -> Scorer:
     """Attach what the Verifier calls before anything is paid."""
     score.check = check  # type: ignore[attr-defined]  # functions take attributes
     return score

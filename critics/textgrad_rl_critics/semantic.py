@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import final
 
 from textgrad_rl_critics.critic import Critic, assess, check
 from textgrad_rl_critics.encoder import Encoder
-from textgrad_rl_critics.faults import first_fault
+from textgrad_rl_critics.faults import first_fault, policy_feedback
+from textgrad_rl_critics.format_rules import matcher
 from textgrad_rl_critics.guards import Guards
 from textgrad_rl_critics.indicative import indicative_text
-from textgrad_rl_critics.similarity import SemanticSimilarity
+from textgrad_rl_critics.similarity import Quote, SemanticSimilarity
 from textgrad_rl_critics.spans import has_final_answer
 from textgrad_rl_critics.verifier import Verifier
-from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_graphs.errors import ConfigError, PolicyFaultError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
 from textgrad_rl_graphs.trace import Failure
@@ -44,6 +44,7 @@ class Semantic(Critic):
             has a final answer (``Answer: ...``).
         guards: as in SemanticSimilarity.
         threshold: as in SemanticSimilarity.
+        quote: as in SemanticSimilarity; ``"response"`` leaks nothing of the reference to a refiner.
         name: how records call it.
     """
 
@@ -56,14 +57,15 @@ class Semantic(Critic):
         format: str | Callable[[str], bool | float] = has_final_answer,
         guards: Guards | None = None,
         threshold: float = 0.7,
+        quote: Quote = "reference",
         name: str = "semantic",
     ) -> None:
         if len(weights) != 3 or not all(0 <= weight < float("inf") for weight in weights):
             raise ConfigError(f"weights are those of similarity, correctness and format, each >= 0, got {weights}")
         self.weights = weights
-        self.similarity = SemanticSimilarity(encoder, guards=guards, threshold=threshold)
+        self.similarity = SemanticSimilarity(encoder, guards=guards, threshold=threshold, quote=quote)
         self.verifier = verifier or Verifier()
-        self.format = _matches(format) if isinstance(format, str) else format
+        self.format = matcher(format) if isinstance(format, str) else format
         self.name = name
 
     def check(self, examples: Iterable[Example]) -> None:
@@ -81,7 +83,10 @@ class Semantic(Critic):
             return replace(fault, usage=verdict.usage)
         if verdict.score is None or close.score is None:
             return Feedback(score=None, correct=verdict.correct, usage=verdict.usage)
-        form = float(self.format(case.text))
+        try:
+            form = float(self.format(case.text))
+        except PolicyFaultError as error:
+            return replace(policy_feedback(str(error), self.lowest), usage=verdict.usage)
         parts = {"similarity": close.score, "correctness": verdict.score, "format": form}
         return Feedback(
             score=sum(weight * part for weight, part in zip(self.weights, parts.values(), strict=True)),
@@ -93,12 +98,7 @@ class Semantic(Critic):
         )
 
 
-def _say(correct: bool | None, form: float, absent: str) -> str:
-    """Join the verdict, what is wrong with the form, and what the explanation leaves out."""
+def _say(correct: bool | None, form: float, alignment: str) -> str:
+    """Join the verdict, what is wrong with the form, and what the explanation leaves out or contradicts."""
     unformed = "" if form >= 1 else "The response does not end in a final answer of the required form."
-    return " ".join(part for part in (indicative_text(correct), unformed, absent) if part)
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, re.MULTILINE)
-    return lambda text: compiled.search(text) is not None
+    return " ".join(part for part in (indicative_text(correct), unformed, alignment) if part)

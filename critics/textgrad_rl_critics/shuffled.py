@@ -2,6 +2,8 @@
 
 Scores and verdicts stay. What a method still gains under this critic does not come from what critiques say; compare at
 equal generated tokens.
+
+Left out: shuffling across calls, which would need critiques to be kept from one step to the next.
 """
 
 from __future__ import annotations

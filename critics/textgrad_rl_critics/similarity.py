@@ -11,9 +11,12 @@ solution. Add the correctness part (:class:`~textgrad_rl_critics.semantic.Semant
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
 
+from textgrad_rl_critics.alignment import Alignment, align
 from textgrad_rl_critics.critic import Critic
 from textgrad_rl_critics.embedding import Embedder, cosine
 from textgrad_rl_critics.encoder import Encoder
@@ -28,7 +31,23 @@ from textgrad_rl_graphs.types import Example
 if TYPE_CHECKING:
     from textgrad_rl_critics.embedding import Vector, Vectors
 
+Quote = Literal["reference", "response"]
+
 _NAMED = 3
+_STATES_SOMETHING = re.compile(r"[^\W\d_]|=")  # more than the number of a list
+# What is read of an endless response. Its end, since an explanation stands behind the reasoning.
+_CHARACTERS, _SENTENCES, _SENTENCE_CHARACTERS = 20_000, 100, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A case with the texts that are compared; no sentences where no critique is wanted."""
+
+    case: Case
+    span: str
+    reference: str
+    said: Sequence[str]
+    wanted: Sequence[str]
 
 
 @final
@@ -40,20 +59,25 @@ class SemanticSimilarity(Critic):
         score = min(clamp(cos(e(explanation), e(reference)), 0, 1), cap)
 
     The reference is the example's solution, or its answer where there is none. ``cap`` is
-    :meth:`Guards.cap <textgrad_rl_critics.guards.Guards.cap>`. The critique names reference sentences that no sentence
-    of the explanation comes close to. Components: ``cosine``, ``cap``, ``length_ratio``, ``copy_rate``, and
-    ``control``, the cosine with the reference of another example of the same call (absent if there is none): a control
-    near the cosine says that style is scored, not content. It caps nothing, so that no score depends on its neighbours.
+    :meth:`Guards.cap <textgrad_rl_critics.guards.Guards.cap>`. The critique names reference sentences that are missing
+    or contradicted (:func:`~textgrad_rl_critics.alignment.align`). Components: ``cosine``, ``cap``, ``length_ratio``,
+    ``copy_rate``, and ``control``, the cosine with the reference of another example of the same call (absent if there
+    is none): a control near the cosine says that style is scored, not content. It caps nothing, so that no score
+    depends on its neighbours.
 
     Args:
         encoder: its name (see :class:`~textgrad_rl_critics.encoder.SentenceEncoder`), or an object with ``encode``.
         guards: what length and copying cost.
         threshold: a reference sentence whose best cosine is below counts as missing. Small encoders hardly see
-            numbers: 0.7 finds sentences that are left out, not those whose result is wrong.
+            numbers: 0.7 finds sentences that are left out; numbers are compared as numbers.
+        quote: what the critique quotes. ``"reference"``: the missing and the contradicted sentences, which tells a
+            refiner what is right, and leaks it. ``"response"``: only the response's first contradicted sentence, and
+            how many are missing; nothing of the reference is told but where it differs.
         span: what of a text is its explanation.
         name: how records call it.
 
-    Models read a limited number of tokens (all-MiniLM-L6-v2: 256); what stands behind is not compared.
+    Models read a limited number of tokens (all-MiniLM-L6-v2: 256); what stands behind is not compared. Of a response
+    the last 20,000 characters are read, and of its explanation the first 100 different sentences are aligned.
     """
 
     def __init__(
@@ -62,14 +86,18 @@ class SemanticSimilarity(Critic):
         *,
         guards: Guards | None = None,
         threshold: float = 0.7,
+        quote: Quote = "reference",
         span: Callable[[str], str] = explanation,
         name: str = "semantic_similarity",
     ) -> None:
         if not 0 <= threshold <= 1:
             raise ConfigError(f"threshold is a cosine in [0, 1], got {threshold}")
+        if quote not in ("reference", "response"):
+            raise ConfigError(f"quote is 'reference' or 'response', got {quote!r}")
         self.embedder = Embedder(encoder)
         self.guards = guards or Guards()
         self.threshold = threshold
+        self.quote: Quote = quote
         self.span = span
         self.name = name
 
@@ -88,31 +116,41 @@ class SemanticSimilarity(Critic):
         return self.span(example.solution) or example.solution
 
     async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
-        references = [self.reference(case.example) for case in cases]
-        spans = [self.span(case.text) for case in cases]
-        said = [sentences(span) if critiques else [] for span in spans]
-        texts = [text for span, parts in zip(spans, said, strict=True) for text in (span, *parts) if text]
-        vectors, groups = await self.embedder.embed(texts, [(text, *sentences(text)) for text in references])
-        whole = {text: group[text] for text, group in zip(references, groups, strict=True)}
-        others = _next_in_cycle(whole)
-        feedback: list[Feedback | Failure] = []
-        for case, span, parts, reference, group in zip(cases, spans, said, references, groups, strict=True):
-            components = self._measure(case, span, reference)
-            if span:
-                components["cosine"] = cosine(vectors[span], whole[reference])
-                if reference in others:
-                    components["control"] = cosine(vectors[span], whole[others[reference]])
-            wanted = sentences(reference) if critiques else []
-            absent = missing(wanted, parts, group, vectors, self.threshold)
-            feedback.append(
-                Feedback(
-                    score=min(components["cosine"], components["cap"]),
-                    critique=_say(absent),
-                    sees="nothing" if not absent else "answer" if case.example.solution is None else "solution",
-                    components=components,
-                )
-            )
-        return feedback
+        compared = [self._compare(case, critiques) for case in cases]
+        texts = [text for item in compared for text in (item.span, *item.said) if text]
+        # Whole references come last: theirs is the vector of a text that is a sentence elsewhere too.
+        groups = [*(item.wanted for item in compared if item.wanted), *([item.reference] for item in compared)]
+        vectors = await self.embedder.embed(texts, groups)
+        others = _next_in_cycle(item.reference for item in compared)
+        return [self._judge(item, others.get(item.reference), vectors) for item in compared]
+
+    def _compare(self, case: Case, critiques: bool) -> _Compared:
+        span, reference = self.span(case.text[-_CHARACTERS:]), self.reference(case.example)
+        said, wanted = (_statements(text) if critiques else [] for text in (span, reference))
+        return _Compared(case, span, reference, said, wanted)
+
+    def _judge(self, item: _Compared, other: str | None, vectors: Vectors) -> Feedback | Failure:
+        found: dict[str, Vector] = {}
+        for text in (item.span, item.reference, *item.said, *item.wanted):
+            vector = vectors.get(text)  # an empty span has none
+            if isinstance(vector, Failure):
+                return vector
+            if vector is not None:
+                found[text] = vector
+        components = self._measure(item.case, item.span, item.reference)
+        if item.span:
+            components["cosine"] = cosine(found[item.span], found[item.reference])
+            if other is not None and not isinstance(control := vectors[other], Failure):
+                components["control"] = cosine(found[item.span], control)
+        cosines = [[cosine(found[one], found[two]) for two in item.said] for one in item.wanted]
+        critique = _say(align(item.wanted, item.said, cosines, self.threshold), len(item.wanted), self.quote)
+        told = critique and self.quote == "reference"
+        return Feedback(
+            score=min(components["cosine"], components["cap"]),
+            critique=critique,
+            sees="nothing" if not told else "answer" if item.case.example.solution is None else "solution",
+            components=components,
+        )
 
     def _measure(self, case: Case, span: str, reference: str) -> dict[str, float]:
         question, ngram = question_of(case.example), self.guards.ngram
@@ -122,21 +160,25 @@ class SemanticSimilarity(Critic):
         return {"cosine": 0.0, "cap": cap, "length_ratio": ratio, "copy_rate": copied}
 
 
-def missing(
-    wanted: Sequence[str], said: Sequence[str], wanted_vectors: Vectors, said_vectors: Vectors, threshold: float
-) -> list[str]:
-    """Return the wanted sentences whose best cosine with a said one is below the threshold, in order."""
-
-    def best(vector: Vector) -> float:
-        return max((cosine(vector, said_vectors[sentence]) for sentence in said), default=0.0)
-
-    return [sentence for sentence in wanted if best(wanted_vectors[sentence]) < threshold]
+def _statements(text: str) -> list[str]:
+    """Return the different sentences that state something."""
+    found = dict.fromkeys(sentence for sentence in sentences(text) if _STATES_SOMETHING.search(sentence))
+    return [sentence[:_SENTENCE_CHARACTERS] for sentence in list(found)[:_SENTENCES]]
 
 
-def _say(absent: Sequence[str]) -> str:
-    """Name the first missing sentences."""
-    named = "; ".join(f'"{sentence}"' for sentence in absent[:_NAMED])
-    return f"The explanation does not say: {named}." if named else ""
+def _say(alignment: Alignment, total: int, quote: Quote) -> str:
+    """Name what comes first of what is missing or contradicted; empty when nothing is."""
+    missing, contradicted = alignment.missing, alignment.contradicted
+    if quote == "response":
+        # Later contradictions often follow from the first one, and are right steps from wrong numbers.
+        wrong = f'The step "{contradicted[0][0]}" is not right.' if contradicted else ""
+        absent = f"The explanation leaves out {len(missing)} of {total} steps." if missing else ""
+        return " ".join(part for part in (wrong, absent) if part)
+    named = "; ".join(f'"{sentence}"' for sentence in missing[:_NAMED])
+    pairs = "; ".join(f'"{said}" where the reference says "{right}"' for said, right in contradicted[:_NAMED])
+    parts = [f"does not say: {named}"] if named else []
+    parts += [f"says {pairs}"] if pairs else []
+    return " ".join(f"{subject} {part}." for subject, part in zip(("The explanation", "It"), parts, strict=False))
 
 
 def _next_in_cycle(texts: Iterable[str]) -> dict[str, str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-_TAGGED = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_OPENED = re.compile(r"<(?:think|thinking|reasoning)>.*\Z", re.DOTALL | re.IGNORECASE)  # never closed
-_CLOSED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)  # opened in the prompt
-_MARKER = re.compile(r"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?\banswer\s*(?:is\s*)?:|####", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)(think|thinking|reasoning)>", re.IGNORECASE)
+_MARKER = re.compile(
+    r"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?\banswer\s*(?:is\s*)?[:\uFF1A]|答案\s*是?\s*[:\uFF1A]|####", re.IGNORECASE
+)
+_SPOKEN = re.compile(r"\banswer\s+is\s+(?=\S)", re.IGNORECASE)
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|(?:^>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+_BRACE = re.compile(r"[{}]")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"\w+")
 _BOX = "\\boxed{"
+_COPIED = "\0"  # in the place of a copied run
 
 
 def without_reasoning(text: str) -> str:
@@ -20,13 +24,26 @@ def without_reasoning(text: str) -> str:
     >>> without_reasoning("<think>Hm, 6 * 7.</think>Answer: 42")
     'Answer: 42'
     """
-    return _OPENED.sub("", _CLOSED.sub("", _TAGGED.sub("", text))).strip()
+    kept: list[str] = []
+    opened, end = "", 0
+    for tag in _TAG.finditer(text):  # one pass: a regular expression for pairs is quadratic in tags without a partner
+        closes, name = bool(tag[1]), tag[2].lower()
+        if not opened and closes:  # it was opened in the prompt
+            kept.clear()
+            end = tag.end()
+        elif not opened:
+            kept.append(text[end : tag.start()])
+            opened = name
+        elif closes and name == opened:
+            opened, end = "", tag.end()
+    return "".join(kept if opened else [*kept, text[end:]]).strip()
 
 
 def final_answer(text: str) -> str:
     r"""Return the final answer: what follows the last of ``Answer:``, ``####``, ``\boxed{``, else the last line.
 
-    Reasoning tags are left out, and so are marks around the answer (``**42**``).
+    Of a last line that says "the answer is ...", only what follows. Reasoning tags are left out, and so are marks
+    around the answer (``**42**``).
 
     >>> final_answer("6 * 7 = 42. Answer: 42"), final_answer("So it is $\\boxed{\\frac{1}{2}}$."), final_answer("a\nb")
     ('42', '\\frac{1}{2}', 'b')
@@ -38,7 +55,12 @@ def final_answer(text: str) -> str:
         return text[box[0] + len(_BOX) : box[1] - 1].strip()
     lines = [line.strip(" \t*_`") for line in (text[markers[-1].end() :] if markers else text).splitlines()]
     kept = [line for line in lines if line]
-    return "" if not kept else kept[0] if markers else kept[-1]
+    if not kept:
+        return ""
+    if markers:
+        return kept[0]
+    spoken = list(_SPOKEN.finditer(kept[-1]))
+    return kept[-1][spoken[-1].end() :] if spoken else kept[-1]
 
 
 def has_final_answer(text: str) -> bool:
@@ -95,14 +117,57 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
+def without_quotation(text: str, question: str) -> str:
+    """Return the text without what it copies from the question: runs of words, and all of the quotation around them.
+
+    A run has 6 words or more, or all of a question of 3 to 5 words: an answer may well be a number of the question.
+    A quotation stands between quotation marks, or is a block of lines that begin with ``>``.
+
+    >>> without_quotation("You ask how many of the 18 eggs are left: 9", "How many of the 18 eggs are left?")
+    'You ask : 9'
+    >>> without_quotation('"How many of the 18 eggs are left? Answer: 9" Hm.', "How many of the 18 eggs are left?")
+    ' Hm.'
+    """
+    asked = words(question)
+    size = min(6, len(asked))
+    if size < 3:
+        return text
+    known = {tuple(asked[start : start + size]) for start in range(len(asked) - size + 1)}
+    around = list(_WORD.finditer(question))
+    head, tail = question[: around[0].start()].lstrip(), question[around[-1].end() :].rstrip()
+    kept: list[str] = []
+    end = 0  # of the last run
+    for start, stop in _runs(text, known, size):
+        if start >= end:
+            kept += [text[end:start].removesuffix(head), _COPIED]
+        end = stop + (len(tail) if text.startswith(tail, stop) else 0)
+    if not kept:
+        return text
+    rest = "".join([*kept, text[end:]])
+    return _QUOTED.sub(lambda quoted: "" if _COPIED in quoted[0] else quoted[0], rest).replace(_COPIED, "")
+
+
+def _runs(text: str, known: set[tuple[str, ...]], size: int) -> list[tuple[int, int]]:
+    """Return start and end of each run of ``size`` words that is known."""
+    said = list(_WORD.finditer(text))
+    folded = [word[0].casefold() for word in said]
+    return [
+        (said[first].start(), said[first + size - 1].end())
+        for first in range(len(said) - size + 1)
+        if tuple(folded[first : first + size]) in known
+    ]
+
+
 def _last_box(text: str) -> tuple[int, int] | None:
     r"""Return start and end of the last ``\boxed{...}`` whose braces balance."""
-    start = text.rfind(_BOX)
-    while start >= 0:
-        depth = 0
-        for position in range(start + len(_BOX) - 1, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return start, position + 1
-        start = text.rfind(_BOX, 0, start)
-    return None
+    if _BOX not in text:
+        return None
+    last, opened = None, list[int]()
+    for brace in _BRACE.finditer(text):  # one pass, without recursion
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            start = opened.pop() - len(_BOX) + 1
+            if text.startswith(_BOX, max(start, 0)) and (last is None or start > last[0]):
+                last = start, brace.end()
+    return last

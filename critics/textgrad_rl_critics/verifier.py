@@ -12,7 +12,7 @@ from typing import Any, final
 from textgrad_rl_critics.critic import Critic
 from textgrad_rl_critics.faults import policy_feedback
 from textgrad_rl_critics.scorers import exact_match
-from textgrad_rl_graphs.errors import ConfigError, DataError, PolicyFaultError
+from textgrad_rl_graphs.errors import ConfigError, DataError, ModelError, ParseError, PolicyFaultError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example
@@ -24,8 +24,11 @@ class Verifier(Critic):
 
     Args:
         fn: ``(text, example) -> bool | float``, plain or ``async``; ``exact_match()`` when None. It may raise
-            PolicyFaultError for an answer that cannot be read; DataError is raised on; any other exception leaves the
-            case unscored. If it has a ``check(example)``, that is asked before anything is paid.
+            PolicyFaultError for an answer that cannot be read; ParseError and ModelError leave the case unscored;
+            DataError and ConfigError are raised on. After any other exception it is tried once more: an answer that it
+            fails on twice is a policy fault where it can judge the reference answer in its place, and unscored where
+            it cannot. If it has a ``check(example)``, that is asked before anything is paid; if it has an ``ascore``,
+            that is awaited in its place.
         name: how records call it, the function's name by default.
         lowest: the lowest score of ``fn``.
 
@@ -65,18 +68,39 @@ class Verifier(Critic):
         return await asyncio.gather(*(self._judge(case) for case in cases))
 
     async def _judge(self, case: Case) -> Feedback | Failure:
+        reason = ""
+        for _ in range(2):
+            try:
+                score = await self._score(case.text, case.example)
+            except (ConfigError, DataError):
+                raise
+            except PolicyFaultError as error:
+                return policy_feedback(str(error), self.lowest)
+            except (ModelError, ParseError) as error:
+                return Failure(self.name, _reason(error))
+            except Exception as error:
+                reason = _reason(error)
+            else:
+                return Feedback(score=score, correct=score >= 1.0)
+        if await self._can_judge(case.example.answer or "0", case.example):  # then it is the response
+            return policy_feedback(f"The response cannot be judged: {reason}", self.lowest)
+        return Failure(self.name, reason)
+
+    async def _can_judge(self, text: str, example: Example) -> bool:
         try:
-            result = self.fn(case.text, case.example)
-            score = float(await result if inspect.isawaitable(result) else result)
-        except DataError:
-            raise
-        except PolicyFaultError as error:
-            return policy_feedback(str(error), self.lowest)
-        except Exception as error:
-            return Failure(self.name, _reason(error))
+            await self._score(text, example)
+        except PolicyFaultError:
+            return True
+        except Exception:
+            return False
+        return True
+
+    async def _score(self, text: str, example: Example) -> float:
+        result = getattr(self.fn, "ascore", self.fn)(text, example)
+        score = float(await result if inspect.isawaitable(result) else result)
         if not math.isfinite(score) or score < self.lowest:
-            return Failure(self.name, f"the score is {score}, not a number >= lowest={self.lowest}")
-        return Feedback(score=score, correct=score >= 1.0)
+            raise ValueError(f"the score is {score}, not a number >= lowest={self.lowest}")
+        return score
 
 
 def _check_signature(fn: Any) -> None:

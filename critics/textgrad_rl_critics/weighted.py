@@ -1,4 +1,7 @@
-"""Weighted sums of critics: ``0.7 * a + 0.3 * b``."""
+"""Weighted sums of critics: ``0.7 * a + 0.3 * b``.
+
+Left out: weights that change while training, and sums that leave out parts that could not judge a case.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import final
 
+from textgrad_rl_critics.components import components_of, names_of
 from textgrad_rl_critics.critic import Critic, assess, check, lowest, most
 from textgrad_rl_critics.faults import first_fault
 from textgrad_rl_graphs.errors import ConfigError
@@ -22,8 +26,8 @@ class WeightedSum(Critic):
     """Several critics as one: ``score = sum_i w_i score_i``.
 
     A case that any part leaves unscored is unscored. The verdict is that of the first part that gives one; critiques
-    are joined in order by line breaks; components are prefixed with the name of their critic, and the score of each
-    part stands under that name.
+    are joined in order by line breaks. Components: the score of every part under its name, also where another part
+    leaves the case unscored, and below that name its own components.
 
     Args:
         parts: (weight, critic) pairs; a critic that occurs twice is asked once.
@@ -53,7 +57,7 @@ class WeightedSum(Critic):
 
     def _sum(self, row: Sequence[Feedback]) -> Feedback:
         usage = Usage.sum([feedback.usage for feedback in row])
-        components = self._components(row)
+        components = components_of(names_of([critic for _, critic in self.parts]), row)
         if (fault := first_fault(row, self.lowest)) is not None:
             return replace(fault, components=components, usage=usage)
         scores = [(weight, feedback.score) for (weight, _), feedback in zip(self.parts, row, strict=True)]
@@ -65,17 +69,6 @@ class WeightedSum(Critic):
             components=components,
             usage=usage,
         )
-
-    def _components(self, row: Sequence[Feedback]) -> dict[str, float]:
-        components: dict[str, float] = {}
-        for (_, critic), feedback in zip(self.parts, row, strict=True):
-            prefix = critic.name
-            while prefix in components:  # two critics of one name
-                prefix += "'"
-            if feedback.score is not None:
-                components[prefix] = feedback.score
-            components |= {f"{prefix}.{name}": value for name, value in feedback.components.items()}
-        return components
 
 
 def parts_of(critic: AnyCritic) -> tuple[tuple[float, AnyCritic], ...]:

@@ -270,7 +270,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         RecordsError: when it cannot be read.
     """
     try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
+        return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
     except (OSError, ValueError) as error:
         raise RecordsError(f"cannot read {path}: {error}") from error
 

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from tests.support.scripted import ScriptedModel
 from textgrad_rl_critics import ChainOfThought
-from textgrad_rl_graphs.errors import ConfigError, DataError
+from textgrad_rl_graphs.errors import ConfigError, DataError, ModelError
 from textgrad_rl_graphs.types import Usage
 
 RIGHT, WRONG = "All steps hold. Verdict: correct", "Step 1 forgets the carry. Verdict: wrong"
@@ -65,15 +66,15 @@ def test_attempts_of_a_case_never_share_a_seed(make_case, double):
     assert len(seeds) == len(set(seeds)) == 6
 
 
-def test_one_failing_call_is_alone(make_case, double, caplog):
+def test_one_failing_call_is_alone(make_case, caplog):
     def answer(request):
         text = request.messages[1].content
         if "Response: down" in text:
-            raise RuntimeError("the judge is down")
+            return ModelError("the judge is down", retryable=True)
         return "no verdict" if "Response: unclear" in text else RIGHT
 
     cases = [make_case(text) for text in ("42", "down", "unclear", "42")]
-    feedback = ChainOfThought(double(answer)).critique(cases)
+    feedback = ChainOfThought(ScriptedModel(answer, dialect="plain")).critique(cases)
     assert [item.score for item in feedback] == [1.0, None, None, 1.0]
     assert [item.fault for item in feedback] == [None, "critic", "critic", None]
     assert "the judge is down" in caplog.text

@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 
 from textgrad_rl_critics.embedding import Embedder, cosine
-from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_graphs.errors import ConfigError, MissingPackageError
+from textgrad_rl_graphs.trace import Failure
 
 
 async def test_unit_vectors_each_text_once(letters):
-    texts, groups = await Embedder(letters).embed(["ab", "b", "ab"], [["abc", "a"], ["abc", "a"]])
+    vectors = await Embedder(letters).embed(["ab", "b", "ab", "a"], [["abc", "a"], ["abc", "a"]])
     assert letters.calls == [["abc", "a"], ["ab", "b"]]
-    assert all(np.linalg.norm(vector) == pytest.approx(1.0) for vector in (*texts.values(), *groups[0].values()))
-    assert cosine(texts["ab"], texts["b"]) == pytest.approx(0.5**0.5)
-    assert cosine(groups[0]["a"], texts["b"]) == 0.0
+    assert all(np.linalg.norm(vector) == pytest.approx(1.0) for vector in vectors.values())
+    assert cosine(vectors["ab"], vectors["b"]) == pytest.approx(0.5**0.5)
+    assert cosine(vectors["a"], vectors["b"]) == 0.0
 
 
 async def test_references_are_kept(letters):
@@ -21,17 +22,45 @@ async def test_references_are_kept(letters):
 
 
 async def test_a_text_without_direction_is_like_nothing(letters):
-    texts, _ = await Embedder(letters).embed(["42", "a"], [])
-    assert cosine(texts["42"], texts["a"]) == 0.0
+    vectors = await Embedder(letters).embed(["42", "a"], [])
+    assert cosine(vectors["42"], vectors["a"]) == 0.0
 
 
-async def test_wrong_shapes_are_named():
-    class Flat:
+class Fixed:
+    """Says the same to everything, or raises it."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def encode(self, texts):
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+
+@pytest.mark.parametrize(
+    ("said", "shape"), [([1.0, 2.0], r"\(2,\) for 1"), ([[1.0], [2.0]], r"\(2, 1\) for 1"), ([], r"\(0,\) for 1")]
+)
+async def test_wrong_shapes_are_named(said, shape):
+    with pytest.raises(ConfigError, match=rf"shape {shape} texts"):
+        await Embedder(Fixed(said)).embed(["a"], [])
+
+
+async def test_what_fails_alone_fails_alone(letters):
+    class Picky:
         def encode(self, texts):
-            return [1.0, 2.0]
+            if "bad" in texts:
+                raise RuntimeError("no")
+            return letters.encode(texts)
 
-    with pytest.raises(ConfigError, match=r"shape \(2,\) for 1 texts"):
-        await Embedder(Flat()).embed(["a"], [])
+    vectors = await Embedder(Picky()).embed(["a", "bad", "b"], [["c"], ["bad", "d"]])
+    assert vectors["bad"] == Failure("encoder", "RuntimeError: no")
+    assert all(np.linalg.norm(vectors[text]) == 1.0 for text in "abcd")
+
+
+async def test_an_encoder_that_is_not_there_is_no_fault_of_a_text():
+    with pytest.raises(MissingPackageError):
+        await Embedder(Fixed(MissingPackageError("encoders", "encoding"))).embed(["a", "b"], [])
 
 
 def test_clamped():

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from textgrad_rl.pocket.questions import Question
+from textgrad_rl.pocket.texts import solve
 from textgrad_rl_critics import Semantic, SemanticSimilarity, SentenceEncoder
 from textgrad_rl_critics.encoder import as_encoder
 from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
@@ -72,6 +74,38 @@ def test_a_left_out_sentence_is_named(make_case, minilm):
     feedback = SemanticSimilarity(minilm).critique([make_case(half, question=QUESTION, solution=solution)])[0]
     assert "restaurant" in feedback.critique
     assert "16 - 3 - 4" not in feedback.critique
+
+
+def test_a_wrong_result_is_named_though_the_encoder_hardly_sees_it(make_case, minilm):
+    wrong = SOLUTION.replace("=9>>9", "=10>>10").replace("9 * 2", "10 * 2").replace("18", "20")
+    case = make_case(wrong, question=QUESTION, answer="18", solution=SOLUTION)
+    told, hidden = (SemanticSimilarity(minilm, quote=quote).critique([case])[0] for quote in ("reference", "response"))
+    assert told.components["cosine"] > 0.9
+    assert told.critique.startswith(
+        'The explanation says "Janet sells 16 - 3 - 4 = 10 duck eggs a day." where the reference says "Janet sells 16 '
+    )
+    assert hidden.critique == 'The step "Janet sells 16 - 3 - 4 = 10 duck eggs a day." is not right.'
+
+
+def test_worked_sums_of_the_embedded_model(make_case, minilm):
+    reference = solve(Question(27, (("+", 15), ("-", 9))))
+    slipped = reference.replace("so 42", "so 32").replace("42 - 9", "32 - 9")
+    cases = [make_case(text, solution=reference) for text in (reference, slipped)]
+    right, wrong = SemanticSimilarity(minilm, quote="response").critique(cases)
+    assert right.critique == ""
+    assert wrong.critique.startswith('The step "Step 1: 27 + 15')
+
+
+def test_any_language_has_a_score(make_case, minilm):
+    texts = [
+        "\u5979\u6bcf\u5929\u8d5a18\u7f8e\u5143\u3002",
+        f"{PARAPHRASE} \u041e\u043d\u0430 \u043f\u0440\u043e\u0434\u0430\u0451\u0442 9 \u044f\u0438\u0446.",
+        "\U0001f986" * 50,
+    ]
+    cases = [make_case(text, question=QUESTION, solution=SOLUTION) for text in texts]
+    foreign, mixed, ducks = SemanticSimilarity(minilm).critique(cases)
+    assert mixed.score > max(foreign.score, ducks.score)
+    assert {item.fault for item in (foreign, mixed, ducks)} == {None}
 
 
 def test_the_hubs_name_without_the_hub(minilm, caplog, monkeypatch, tmp_path):

@@ -10,7 +10,9 @@ from textgrad_rl_critics.equality import number, same_answer
 @pytest.mark.parametrize(
     ("one", "other"),
     [("18", "$18.00"), ("1,000", "1000.0"), ("1/2", "0.50"), ("+5", "5"), ("−5", "-5"), ("-$5", "-5"), (".5", "1/2"),
-     ("1,234,567", "1234567"), ("a  b", "a b"), ("**Paris**.", "Paris"), (r"\$5", "5"), ("5.", "5")],
+     ("1,234,567", "1234567"), ("a  b", "a b"), ("**Paris**.", "Paris"), (r"\$5", "5"), ("5.", "5"),
+     ("50%", "0.5"), ("50%", "50"), ("50 percent", "50%"), ("18 eggs", "18"), ("18 egg", "18 eggs"),
+     ("$5", "5 dollars")],
 )  # fmt: skip
 def test_same(one, other):
     assert same_answer(one, other)
@@ -19,8 +21,8 @@ def test_same(one, other):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("18", "19"), ("1", "12"), ("12", "1,2"), ("1e3", "1000"), ("", "0"), ("50%", "0.5"), ("Paris", "paris"),
-     ("1/0", "0"), ("18 eggs", "18"), ("-5", "5")],
+    [("18", "19"), ("1", "12"), ("12", "1,2"), ("1e3", "1000"), ("", "0"), ("Paris", "paris"),
+     ("1/0", "0"), ("18 eggs", "18 hens"), ("-5", "5"), ("50%", "0.5%"), ("50 eggs", "0.5")],
 )  # fmt: skip
 def test_different(one, other):
     assert not same_answer(one, other)

@@ -1,12 +1,27 @@
+import json
+import re
+from types import SimpleNamespace
+
 import pytest
 
-from textgrad_rl_critics import ChainOfThought, Combine, Indicative, Semantic, Verifier, by_name
-from textgrad_rl_critics.registry import FACTORIES
+from textgrad_rl_critics import (
+    ChainOfThought,
+    Combine,
+    Human,
+    Indicative,
+    RewardModel,
+    Semantic,
+    Verifier,
+    by_name,
+)
+from textgrad_rl_critics.registry import alone
 from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
 from textgrad_rl_graphs.feedback import Critic
 
+FROM_THE_VERIFIER = ["cascade", "chain-of-thought", "indicative", "majority", "semantic", "verifier"]
 
-@pytest.mark.parametrize("name", sorted(FACTORIES))
+
+@pytest.mark.parametrize("name", FROM_THE_VERIFIER)
 def test_reward_and_yardstick_come_from_the_verifier(make_case, double, letters, name):
     model = double(lambda request: "Carry the ten. Verdict: wrong")
     critic = by_name(name, model=model, verifier=Verifier(), encoder=letters)
@@ -16,6 +31,53 @@ def test_reward_and_yardstick_come_from_the_verifier(make_case, double, letters,
     assert right.score > wrong.score
     assert bool(wrong.critique) == (name != "verifier")
     assert right.critique == ""
+
+
+def grudging(request):
+    """Answer as any judge, and against the verifier: half marks for what is right, full marks for what is wrong."""
+    text = request.messages[-1].content
+    tags = re.findall(r"<response (\w+)>\n(.*?)\n</response", text)
+    if tags:
+        return "\n".join(f"{tag}: {0.5 if said.endswith('42') else 1.0} Hm." for tag, said in tags)
+    return "Hm. Verdict: right" if "Response: 41" in text else "Hm. Verdict: wrong"
+
+
+@pytest.mark.parametrize("name", ["generative-reward", "rank"])
+def test_the_reward_may_be_the_judges_while_the_yardstick_stays_the_verifier(make_case, double, name):
+    critic = by_name(name, model=double(grudging), verifier=Verifier(), on="all")
+    right, wrong = critic.critique([make_case("42"), make_case("41")])
+    assert (right.correct, wrong.correct) == (True, False)
+    assert right.score < wrong.score
+    assert alone(name, model=double(grudging)).critique([make_case("41")])[0].score == 1.0
+
+
+def test_a_reward_model_is_given_or_named():
+    model = (SimpleNamespace(eval=lambda: None, name_or_path="reward"), None)
+    assert isinstance(by_name("reward-model", reward_model=model).scorer, RewardModel)
+    assert by_name("reward-model:./folder").scorer.model == "./folder"
+    assert isinstance(alone("reward-model:./folder"), RewardModel)
+    with pytest.raises(ConfigError, match="reward-model:hf:"):
+        by_name("reward-model")
+
+
+def test_records_and_people_have_a_path(tmp_path, make_case):
+    case = make_case("Answer: 41")
+    record = {"example_id": case.example.key, "output": "Answer: 41", "score": 0.25, "critique": "Carry."}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(record) + "\n")
+    assert by_name(f"replay:{tmp_path / 'cases.jsonl'}").critique([case])[0].critique == "Carry."
+    assert by_name("replay", path=tmp_path / "cases.jsonl").critique([case])[0].score == 0.25
+    assert isinstance(by_name(f"human:{tmp_path}").writer, Human)
+    with pytest.raises(ConfigError, match="replay:runs"):
+        by_name("replay")
+
+
+def test_a_cascade_asks_more_only_where_the_first_judgement_is_right(make_case, double):
+    model = double(lambda request: f"Verdict: {'right' if 'Response: 41' in request.messages[-1].content else 'wrong'}")
+    cascade = alone("cascade", model=model)
+    cascade.critique([make_case("40")])
+    assert len(model.requests) == 1
+    cascade.critique([make_case("41")])
+    assert len(model.requests) == 1 + 1 + 4
 
 
 def test_what_is_built(double, letters):
@@ -36,9 +98,10 @@ def test_what_is_built(double, letters):
 
 
 def test_errors():
-    with pytest.raises(UnknownNameError, match=r"'chain-of-thought'.*indicative, semantic, verifier"):
+    with pytest.raises(UnknownNameError, match=r"'chain-of-thought'.*rank, replay, reward-model"):
         by_name("chain-of-though")
-    with pytest.raises(ConfigError, match="needs a model"):
-        by_name("chain-of-thought")
+    for name in ("cascade", "chain-of-thought", "generative-reward", "majority", "rank"):
+        with pytest.raises(ConfigError, match=f"'{name}' needs a model"):
+            by_name(name)
     with pytest.raises(ConfigError):
         by_name("indicative", sees="solution")

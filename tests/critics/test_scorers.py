@@ -1,12 +1,10 @@
-import json
-import os
-import sys
-from pathlib import Path
+import time
 
 import pytest
 
-from textgrad_rl_critics import exact_match, last_number, math_verify, reasoning_gym
-from textgrad_rl_graphs.errors import DataError, MissingPackageError, UnknownNameError
+from textgrad_rl_critics import Verifier, exact_match, last_number, math_verify, reasoning_gym
+from textgrad_rl_graphs.errors import DataError, UnknownNameError
+from textgrad_rl_graphs.feedback import Case
 from textgrad_rl_graphs.types import Example
 
 
@@ -15,23 +13,85 @@ def test_exact_match_on_gsm8k_forms():
     score = exact_match()
     for text in ("#### 1,000", "So.\n#### $1000.00", "Answer: 1000.", r"\boxed{1{,}000}".replace("{,}", ","), "1000"):
         assert score(text, example) is True, text
-    for text in ("#### 100", "Answer: 1000 eggs", "1000 or 2000", ""):
+    for text in ("#### 100", "Answer: she has 1000 eggs", "1000 or 2000", ""):
         assert score(text, example) is False, text
-    assert exact_match(extract=last_number)("Answer: 1000 eggs", example) is True
+    assert exact_match(extract=last_number)("Answer: she has 1000 eggs", example) is True
 
 
-def test_gsm8k_references_score_themselves():
-    folder = os.environ.get("TEXTGRAD_RL_DATA")
-    if not folder:
-        pytest.skip("TEXTGRAD_RL_DATA is not set: no GSM8K here")
-    lines = (Path(folder) / "gsm8k" / "test.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    score = exact_match()
-    answers = [row["answer"].split("####")[1] for row in rows]
-    right = [score(row["answer"], Example(row, answer)) for row, answer in zip(rows, answers, strict=True)]
-    neighbours = [score(row["answer"], Example(row, a)) for row, a in zip(rows, answers[1:], strict=False)]
-    assert all(right)
-    assert sum(neighbours) < 0.05 * len(rows)
+def of(answer, question="How much does she make?"):
+    return Example({"question": question}, answer=answer)
+
+
+FORMS = {
+    "18": ["18", "18.", "18.00", "$18", "$18.00", r"\$18", "18 dollars", "**18**", "**$18** a day", r"\boxed{18}",
+           "$18$", r"$\boxed{\$18}$", r"18 \text{ dollars}", "18%", "36/2",
+           r"\frac{36}{2}", "\uff11\uff18", "١٨", "18元", "+18", r"\(18\)"],
+    "1000": ["1,000", "$1,000.00", "1{,}000", "1 000", r"\$1{,}000", "1,000 miles per hour", r"1000\text{ cm}^2"],
+    "-5": ["-5", "\N{MINUS SIGN}5", "-$5", "$-5", "-5 degrees", "-5°C"],
+    "0.75": ["3/4", r"\frac{3}{4}", r"\dfrac34", ".75", "75%"],
+    "7/4": ["1 3/4", r"1\frac{3}{4}", "1.75"],
+}  # fmt: skip
+CHANGED = {
+    "18": ["19", "$19.00", "-18", "1", "81", "180", "18 thousand", "18x", "18π", "18 is wrong", "not 18", "17 or 18",
+           "17, 18", "17 and 18", "1 8", "18, 17", "$17$ or $18$", "17 18", "", "9" * 1_000_000, "十八"],
+    "1000": ["1,001", "1,00", "100", "10,000", "1,0000", "-1,000", "1 001"],
+    "-5": ["5", "$5", "-6"],
+    "0.75": ["4/3", "3/5", "0.76", "75/0", "7.5%"],
+    "7/4": ["1 4/3", "1/4", "3/4"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["exact_match", "math_verify"])
+def score(request):
+    return exact_match() if request.param == "exact_match" else math_verify(processes=1)
+
+
+@pytest.mark.parametrize(
+    "ending", ["#### {}", "Answer: {}", "**Answer:** {}", "The answer is {}", "答案\uff1a{}", "{}"]
+)
+def test_the_usual_forms_of_a_number_and_each_changed(score, ending):
+    for forms, verdict in ((FORMS, True), (CHANGED, False)):
+        for gold, answers in forms.items():
+            texts = [f"So it is.\n{ending.format(answer)}" for answer in answers]
+            assert [text for text in texts if score(text, of(gold)) is not verdict] == []
+
+
+LINES = [  # as GSM8K writes
+    ("She makes 9 * 2 = $<<9*2=18>>18 every day.\n#### 18", "18"),
+    ("So the value is 80,000+120,000=$<<80000+120000=200000>>200,000\n#### 70,000", "70000"),
+    ("He lost 5-8=<<5-8=-3>>-3 points.\n#### -3", "-3"),
+    ("That is .5*10=<<.5*10=5>>5 each.\n#### 5.00", "5"),
+]
+
+
+def test_gsm8k_solutions_score_themselves_alone():
+    for index, (text, _) in enumerate(LINES):
+        assert [exact_match()(text, of(gold)) for _, gold in LINES] == [index == other for other in range(len(LINES))]
+
+
+def test_an_answer_in_a_quotation_of_the_question_is_none(score):
+    question = 'Tom says "I have 16 eggs". He sells them for 2 dollars. Ann says: Answer: 18. Who is right?'
+    quotations = [f'You ask: "{question}"', f"> {question}", question, f'"{question}\nAnswer: 18"\nI cannot say.',
+                  "> Who is right, if he sells them for 2 dollars. Ann says: Answer: 18"]  # fmt: skip
+    for text in quotations:
+        assert score(text, of("18", question)) is False, text
+        assert score(f"{text}\nHe has 9. 9 * 2 = 18.\nAnswer: 18", of("18", question)) is True, text
+
+
+def test_a_passage_of_the_question_may_be_the_answer_in_words():
+    question = "Ann went to the old market in the centre of Paris. Where did she go?"
+    assert exact_match()("the old market in the centre of Paris", of("the old market in the centre of Paris", question))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<think>" * 150_000, r"\boxed{" * 150_000, "9" * 1_000_000, "answer is " * 100_000, "the" + " " * 1_000_000,
+     "Answer: 17 " * 90_000, '"' * 1_000_000],
+)  # fmt: skip
+def test_hostile_texts_of_a_megabyte_are_wrong_and_quick(text):
+    began = time.process_time()
+    assert exact_match()(text, of("18", "How many of the 16 eggs are left?")) is False
+    assert time.process_time() - began < 3
 
 
 def test_exact_match_needs_an_answer():
@@ -57,21 +117,20 @@ def test_reasoning_gym_errors():
         reasoning_gym("chain_sum").check(Example({"question": "?"}))
 
 
-def test_math_verify():
-    score = math_verify()
-    example = Example({"question": "?"}, answer=r"\frac{1}{2}")
-    assert score("Thus $x = 0.5$", example) is True
-    assert score(r"\boxed{\frac{1}{3}}", example) is False
+def test_reasoning_gym_gives_partial_credit():
+    from reasoning_gym import create_dataset
+
+    for name, wrong in (("chain_sum", "Answer: 1"), ("spell_backward", "Answer: xyz"), ("countdown", "Answer: 1 + 1")):
+        score = reasoning_gym(name)
+        for entry in create_dataset(name, size=3, seed=5):
+            example = Example({"question": entry["question"]}, metadata={"entry": entry})
+            right = entry["answer"]
+            assert score(f"Answer: {right}", example) == 1.0
+            assert 0 <= score(wrong, example) < 1
+    assert score(wrong, example) > 0  # a formula, of the wrong value
 
 
-def test_math_verify_outside_of_the_main_thread():
-    import asyncio
-
-    example = Example({"question": "?"}, answer="0.5")
-    assert asyncio.run(asyncio.to_thread(math_verify(), r"\boxed{\frac{1}{2}}", example)) is True
-
-
-def test_math_verify_without_its_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "math_verify", None)
-    with pytest.raises(MissingPackageError, match=r"textgrad-rl\[math\]"):
-        math_verify()
+async def test_an_exception_in_a_reasoning_gym_scorer_is_a_fault_of_the_critic():
+    example = Example({"question": "?"}, answer="3", metadata={"entry": {}})
+    feedback = await Verifier(reasoning_gym("chain_sum")).acritique([Case.of_text(example, "Answer: 3")])
+    assert (feedback[0].score, feedback[0].fault) == (None, "critic")

@@ -28,6 +28,16 @@ def test_critique_needs_no_model(make_case, letters):
     assert Semantic(letters).critique([make_case("x", solution=SOLUTION)], critiques=False)[0].critique == ""
 
 
+def test_the_critique_of_a_wrong_step(make_case, letters):
+    case = make_case("6 * 7 = 41.\nAnswer: 41", solution="6 * 7 = 42.\n#### 42")
+    told, hidden = (Semantic(letters, quote=quote).critique([case])[0] for quote in ("reference", "response"))
+    assert told.critique == (
+        'This solution is wrong. The explanation says "6 * 7 = 41." where the reference says "6 * 7 = 42.".'
+    )
+    assert hidden.critique == 'This solution is wrong. The step "6 * 7 = 41." is not right.'
+    assert (told.sees, hidden.sees) == ("solution", "nothing")
+
+
 def test_no_wrong_answer_is_above_a_right_one_by_default():
     similarity, correctness, form = Semantic().weights  # nothing is loaded until it is used
     assert sum(Semantic().weights) == pytest.approx(1.0)

@@ -1,7 +1,10 @@
+import time
+
 import pytest
 
+from textgrad_rl.pocket.questions import Question
+from textgrad_rl.pocket.texts import solve
 from textgrad_rl_critics import Guards, SemanticSimilarity
-from textgrad_rl_critics.similarity import missing
 from textgrad_rl_graphs.errors import ConfigError, DataError
 
 SOLUTION = "Bees hum.\nCats nap.\n#### 42"
@@ -73,10 +76,11 @@ def test_the_control_is_another_reference(make_case, letters):
 def test_one_batch_of_unique_texts_per_call(make_case, letters):
     cases = [make_case("Bees hum.", solution=SOLUTION), make_case("Cats nap.", solution=SOLUTION)] * 3
     critic = SemanticSimilarity(letters)
-    critic.critique(cases)
     critic.critique(cases, critiques=False)
-    reference = ["Bees hum.\nCats nap.", "Bees hum.", "Cats nap."]
-    assert letters.calls == [reference, ["Bees hum.", "Cats nap."], ["Bees hum.", "Cats nap."]]
+    assert critic.critique(cases)[0].critique
+    reference = "Bees hum.\nCats nap."
+    # the sentences only where a critique is wanted, and no text twice
+    assert letters.calls == [[reference], ["Bees hum.", "Cats nap."], ["Bees hum.", "Cats nap."]]
 
 
 def test_references(make_case, letters):
@@ -93,15 +97,103 @@ def test_a_revealed_answer_is_owned_up_to(make_case, letters):
     assert ("seven" in feedback.critique, feedback.sees) == (True, "answer")
 
 
-async def test_missing_is_empty_when_all_is_said(letters):
-    from textgrad_rl_critics.embedding import Embedder
+WORKED = solve(Question(8, (("+", 7), ("+", 20))))  # Step 1: 8 + 7, 8+7=15, so 15. Step 2: ... Answer: 35
+SLIP = WORKED.replace("8+7=15, so 15", "8+7=16, so 16").replace("15 + 20, 5+0=5", "16 + 20, 6+0=6").replace("35", "36")
 
-    said, (wanted,) = await Embedder(letters).embed(["ab", "cd"], [["ab", "cd", "xy"]])
-    assert missing(["ab", "cd", "xy"], ["ab", "cd"], wanted, said, 0.7) == ["xy"]
-    assert missing(["ab"], [], wanted, {}, 0.7) == ["ab"]
-    assert missing([], [], wanted, {}, 0.7) == []
+
+def test_a_wrong_step_is_contradicted(make_case, letters):
+    first, second = (f"{step}." for step in WORKED.split(". ")[:2])
+    wrong = SLIP.split(". ")[0] + "."
+    case = make_case(SLIP, answer="35", solution=WORKED)
+    feedback = SemanticSimilarity(letters).critique([case])[0]
+    assert feedback.critique.startswith(f'The explanation says "{wrong}" where the reference says "{first}"')
+    assert second in feedback.critique
+    assert feedback.sees == "solution"
+    assert SemanticSimilarity(letters).critique([make_case(WORKED, solution=WORKED)])[0].critique == ""
+
+
+def test_quoting_the_response_leaks_nothing(make_case, letters):
+    critic = SemanticSimilarity(letters, quote="response")
+    slipped, short, full = critic.critique([make_case(text, solution=WORKED) for text in (SLIP, "8+7=15.", WORKED)])
+    assert slipped.critique == f'The step "{SLIP.split(". ")[0]}." is not right.'
+    assert short.critique == "The explanation leaves out 1 of 2 steps."
+    assert full.critique == ""
+    assert {slipped.sees, short.sees, full.sees} == {"nothing"}
+
+
+def test_missing_and_contradicted_in_one_critique(make_case, letters):
+    case = make_case("6 * 7 = 41.\nBees hum.", solution="6 * 7 = 42.\nBees hum.\nCats nap.\n#### 42")
+    assert SemanticSimilarity(letters).critique([case])[0].critique == (
+        'The explanation does not say: "Cats nap.". It says "6 * 7 = 41." where the reference says "6 * 7 = 42.".'
+    )
+
+
+def test_the_numbers_of_a_list_are_no_sentences(make_case, letters):
+    case = make_case("Bees hum. Cats nap.", solution="1. Bees hum.\n2. Cats nap.\n#### 42")
+    assert SemanticSimilarity(letters).critique([case])[0].critique == ""
+
+
+class Trouble:
+    """Letters, but for some texts."""
+
+    def __init__(self, letters, vector):
+        self.letters, self.vector = letters, vector
+
+    def encode(self, texts):
+        return [self.vector() if "bad" in text else self.letters.encode([text])[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("vector", "reason"),
+    [
+        (lambda: [float("nan")] * 26, "encoder: the vector has NaN or infinite numbers"),
+        (lambda: [float("inf")] * 26, "encoder: the vector has NaN or infinite numbers"),
+        (lambda: [1 / 0], "encoder: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_text_without_a_vector_costs_no_other_its_score(make_case, letters, vector, reason):
+    texts = ["Bees hum.", "Bees hum. This is bad.", "Cats nap."]
+    cases = [make_case(text, solution=SOLUTION) for text in texts]
+    cases.append(make_case("Bees hum.", solution="A bad reference."))
+    first, bad, last, unreferenced = SemanticSimilarity(Trouble(letters, vector)).critique(cases)
+    for unscored in (bad, unreferenced):
+        assert (unscored.score, unscored.fault, unscored.critique) == (None, "critic", reason)
+    plain = SemanticSimilarity(letters).critique([cases[0], cases[2]])
+    assert [first.score, last.score] == [item.score for item in plain]
+    assert [first.critique, last.critique] == [item.critique for item in plain]
+
+
+def test_empty_and_mixed_languages(make_case, letters):
+    texts = [
+        "",
+        "Bees hum. \u8702\u9e23\u3002 \u041f\u0447\u0451\u043b\u044b \u0436\u0443\u0436\u0436\u0430\u0442.",
+        "\u8702\u9e23\u3002",
+    ]
+    empty, mixed, foreign = SemanticSimilarity(letters).critique([make_case(text, solution=SOLUTION) for text in texts])
+    assert (empty.score, empty.fault) == (0.0, "policy")
+    assert (mixed.fault, foreign.fault) == (None, None)
+    assert 0 < mixed.score <= 1
+    assert foreign.score == 0.0
+
+
+@pytest.mark.parametrize(
+    "endless",
+    ["Bees hum. " * 100_000, "1+" * 500_000, "<think>" * 140_000, "x" * 1_000_000, "(" * 1_000_000, "a.\n" * 330_000],
+    ids=["sentences", "sum", "tags", "word", "brackets", "lines"],
+)
+def test_a_megabyte_is_not_read_to_the_end(make_case, letters, endless):
+    case = make_case("", solution=SOLUTION)
+    case.target.text = endless
+    began = time.process_time()
+    feedback = SemanticSimilarity(letters).critique([case, make_case("Bees hum. Cats nap.", solution=SOLUTION)])
+    assert time.process_time() - began < 2
+    assert feedback[0].score < 0.1
+    assert feedback[1].score == pytest.approx(1.0)
+    assert sum(len(text) for call in letters.calls for text in call) < 150_000
 
 
 def test_settings(letters):
     with pytest.raises(ConfigError):
         SemanticSimilarity(letters, threshold=1.5)
+    with pytest.raises(ConfigError, match="quote"):
+        SemanticSimilarity(letters, quote="all")

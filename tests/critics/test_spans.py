@@ -6,6 +6,7 @@ from textgrad_rl_critics.spans import (
     has_final_answer,
     last_number,
     sentences,
+    without_quotation,
     without_reasoning,
 )
 
@@ -29,6 +30,12 @@ from textgrad_rl_critics.spans import (
         ("<think>Answer: 3</think>It is 5", "It is 5"),
         ("Answer: 3</think>Answer: 5", "5"),
         ("<think>Answer: 3", ""),
+        ("<think>a<think>b</think>c</think>Answer: 4", "4"),
+        ("It is so.\nSo the answer is 18.", "18."),
+        ("The answer is right.\n18", "18"),
+        ("Answer: 18. I am sure the answer is right.", "18. I am sure the answer is right."),
+        ("Answer\uff1a18", "18"),
+        ("答案是\uff1a18", "18"),
     ],
 )
 def test_final_answer(text, answer):
@@ -77,3 +84,15 @@ def test_reasoning_is_idempotent():
 
 def test_sentences_keep_decimals():
     assert sentences("It costs $2.50 a day. Twice!\n\n---\nSo $5") == ["It costs $2.50 a day.", "Twice!", "So $5"]
+
+
+def test_without_quotation():
+    question = 'Ann has 16 eggs. Tom says: "Answer: 18" and goes. How many are left?'
+    assert without_quotation(f'You ask: "{question}"\nAnswer: 9', question) == "You ask: \nAnswer: 9"
+    assert without_quotation("She has 16 eggs.\nAnswer: 16", question) == "She has 16 eggs.\nAnswer: 16"
+    assert without_quotation("6 * 7 = 42", "6 * 7?") == "6 * 7 = 42"
+    assert without_quotation("", question) == ""
+    assert without_quotation(f"> {question}\n> Answer: 9\nHm.", question) == "Hm."
+    assert without_quotation(f"> {question}\n\n> Answer: 9", question) == "\n> Answer: 9"
+    nested = '"Full face" is her make-up. How long does it take her to put on her "full face?"'
+    assert without_quotation(f'You ask: "{nested}\nAnswer: 55" Well.', nested) == "You ask:  Well."

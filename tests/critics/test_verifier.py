@@ -29,14 +29,35 @@ def test_what_is_no_score_leaves_the_case_unscored(make_case, result):
     assert (feedback.score, feedback.fault) == (None, "critic")
 
 
-def test_one_exception_leaves_the_others_alone(make_case, caplog):
+def test_an_answer_that_alone_makes_the_function_fail_is_a_policy_fault(make_case):
     def length(text, example):
         return 1.0 if len(text) == 2 else 1 / 0
 
-    feedback = Verifier(length).critique([make_case("42"), make_case("421"), make_case("42")])
-    assert [item.score for item in feedback] == [1.0, None, 1.0]
-    assert "ZeroDivisionError" in caplog.text
+    feedback = Verifier(length, lowest=-1.0).critique([make_case("42"), make_case("421"), make_case("42")])
+    assert [(item.score, item.fault) for item in feedback] == [(1.0, None), (-1.0, "policy"), (1.0, None)]
     assert "of length: return 1.0 if len(text) == 2" in feedback[1].critique  # which line of the function
+    (nan,) = Verifier(lambda text, example: float(text)).critique([make_case("nan")])
+    assert (nan.score, nan.fault) == (0.0, "policy")
+
+
+def test_an_example_that_makes_the_function_fail_leaves_its_case_alone_unscored(make_case, caplog):
+    def divide(text, example):
+        return float(text) / float(example.answer)
+
+    feedback = Verifier(divide).critique([make_case("42"), make_case("42", answer="0"), make_case("21")])
+    assert [(item.score, item.fault) for item in feedback] == [(1.0, None), (None, "critic"), (0.5, None)]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failure_that_passes_costs_nothing(make_case):
+    calls = []
+
+    async def flaky(text, example):
+        calls.append(text)
+        return 1.0 if len(calls) > 1 else 1 / 0
+
+    assert Verifier(flaky).critique([make_case("42")])[0].score == 1.0
+    assert calls == ["42", "42"]
 
 
 def test_lowest_is_what_an_unusable_answer_gets(make_case):

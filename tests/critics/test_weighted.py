@@ -78,3 +78,10 @@ def test_weights():
         float("nan") * Verifier()
     with pytest.raises(ConfigError):
         WeightedSum([])
+
+
+def test_components_tell_of_every_part_also_where_another_one_failed(make_case, script):
+    broken = script(lambda case: Feedback(score=None, fault="critic", components={"tries": 3.0}), name="part")
+    (found,) = WeightedSum([(0.5, broken), (0.5, constant(0.4, "part"))]).critique([make_case("42")])
+    assert (found.score, found.fault) == (None, "critic")
+    assert found.components == {"part.tries": 3.0, "part'": 0.4}

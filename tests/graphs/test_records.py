@@ -18,6 +18,7 @@ from textgrad_rl_graphs.records import (
     completion_record,
     dump_json,
     dump_lines,
+    read_lines,
     request_record,
 )
 from textgrad_rl_graphs.types import Completion, Example, Message, Request, Usage
@@ -253,3 +254,10 @@ def test_the_record_of_a_failed_run_says_where_and_why():
     record = case_record(graph.run({"question": "q"}), Feedback(score=0.0, fault="policy"))
     assert record["output"] is None
     assert record["failure"].startswith("check: it raised AssertionError")
+
+
+def test_a_text_may_hold_what_other_alphabets_end_their_lines_with(tmp_path):
+    (tmp_path / "cases.jsonl").write_text(
+        dump_lines([{"output": "one\u2028two\x85three\x0cfour"}, {"output": ""}]), "utf-8"
+    )
+    assert [item["output"] for item in read_lines(tmp_path / "cases.jsonl")] == ["one\u2028two\x85three\x0cfour", ""]

@@ -1,6 +1,8 @@
 """How the loop talks to models: one small object per role, with ``render`` (messages) and ``parse`` (the answer).
 
     critique   judge a response                          -> Verdict
+    rate       judge a response as a template asks       -> Rating
+    rank       judge the responses to one question       -> a Rating each
     refine     rewrite a response as its critique says   -> text
     backward   turn a critique into feedback on causes   -> feedback per prompt and input
     rewrite    improve a prompt with its feedback        -> text
@@ -11,6 +13,8 @@ Each speaks two dialects: ``"json"`` for models that follow schemas, ``"plain"``
 from textgrad_rl_graphs.roles.backward import BackwardRole, Cause
 from textgrad_rl_graphs.roles.consult import Consultation, consult
 from textgrad_rl_graphs.roles.critique import CritiqueRole, Verdict
+from textgrad_rl_graphs.roles.rank import RankRole
+from textgrad_rl_graphs.roles.rate import RateRole, Rating
 from textgrad_rl_graphs.roles.refine import RefineRole
 from textgrad_rl_graphs.roles.rewrite import RewriteRole, Version
 
@@ -19,6 +23,9 @@ __all__ = [
     "Cause",
     "Consultation",
     "CritiqueRole",
+    "RankRole",
+    "RateRole",
+    "Rating",
     "RefineRole",
     "RewriteRole",
     "Verdict",

@@ -74,6 +74,21 @@ def json_text(answer: dict[str, Any], name: str) -> str:
     return value.strip()
 
 
+def json_number(answer: dict[str, Any], name: str, *, low: float, high: float) -> float:
+    """Return a field that has to be a number from ``low`` to ``high``.
+
+    Raises:
+        ParseError: when it is missing, of another type, no number or out of range.
+
+    >>> json_number({"score": 7}, "score", low=0, high=10)
+    7.0
+    """
+    value = answer.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ParseError(f"the answer's field {name!r} is {value!r}, not a number from {low:g} to {high:g}")
+    return float(value)
+
+
 def shorten(text: str, limit: int = 200) -> str:
     """Return the text, its middle cut out if it is longer than ``limit`` characters."""
     half = limit // 2

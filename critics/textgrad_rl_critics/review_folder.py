@@ -1,0 +1,66 @@
+"""A folder through which a person is asked: what is open in one file, what was said in another.
+
+    pending.jsonl    one line per sheet that somebody waits for
+    answers.jsonl    one line per opinion, appended by whoever answers: a line of pending.jsonl, filled in
+
+Left out: several processes that ask through one folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+from textgrad_rl_critics.sheet import Opinion, Sheet, opinion_of
+from textgrad_rl_graphs.errors import ParseError
+from textgrad_rl_graphs.journal import json_text
+
+_LOG = logging.getLogger(__name__)
+
+
+@final
+class ReviewFolder:
+    """Reads and writes the two files.
+
+    Args:
+        path: the folder; made when it is not there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pending = folder / "pending.jsonl"
+        self.answers = folder / "answers.jsonl"
+        self._complained: set[str] = set()
+
+    def publish(self, sheets: Sequence[Sheet]) -> None:
+        """Say which sheets are open, all at once."""
+        hidden = self.pending.with_name(".pending.jsonl.new")
+        hidden.write_text("".join(f"{json_text(sheet.record())}\n" for sheet in sheets), "utf-8")
+        hidden.replace(self.pending)
+
+    def read(self) -> dict[str, Opinion]:
+        """Return the opinions by sheet, the last one on each; a line that is none is logged once and left out."""
+        if not self.answers.exists():
+            return {}
+        found: dict[str, Opinion] = {}
+        for number, line in enumerate(self.answers.read_text("utf-8").split("\n"), 1):
+            try:
+                record = json.loads(line) if line.strip() else {"id": ""}
+                opinion = opinion_of(record)
+                if opinion is not None:
+                    found[str(record["id"])] = opinion
+            except (ParseError, ValueError, AttributeError, KeyError) as error:
+                if line not in self._complained:  # it is read again and again, and may be on its way
+                    self._complained.add(line)
+                    _LOG.warning("%s, line %d is no answer: %s", self.answers, number, error)
+        return found
+
+    def add(self, sheet: Sheet, opinion: Opinion) -> None:
+        """Keep an opinion that came another way."""
+        said = {"score": opinion.score, "correct": opinion.correct, "critique": opinion.critique}
+        with self.answers.open("a", encoding="utf-8") as file:
+            file.write(f"{json_text({**sheet.record(), **said})}\n")

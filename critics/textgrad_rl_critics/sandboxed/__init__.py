@@ -1,0 +1,6 @@
+"""What runs inside a :class:`~textgrad_rl_critics.sandbox.Sandbox`: the standard library alone, one file per process.
+
+``program`` runs code as a script. ``solution`` runs code and answers calls to what it defines; ``checks`` runs tests,
+in another process, so that the code under test can neither read them nor change who judges. Both speak ``wire``, and
+all put on ``confine`` first.
+"""

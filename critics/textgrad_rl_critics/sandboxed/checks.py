@@ -1,0 +1,154 @@
+"""The process of the tests: it runs them with stand-ins for what the code under test defines, and reports on stdout.
+
+The code itself runs elsewhere; what it returns is plain data, or a stand-in whose methods are calls to that process.
+Two stand-ins are equal only if they are the same.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import marshal
+import os
+import sys
+import types
+from typing import Any, BinaryIO, NoReturn
+
+from .confine import confine
+from .wire import decode, encode, receive, send
+
+
+class CodeError(Exception):
+    """The code under test raised an exception of its own."""
+
+
+class BrokenTestError(Exception):
+    """A test asks for what cannot cross between the processes."""
+
+
+class Remote:
+    """Asks the process of the code."""
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self.requests, self.replies = requests, replies
+
+    def ask(self, operation: str, target: int, *args: Any, **named: Any) -> Any:
+        """Return the result of an operation there, and change the arguments as it did."""
+        encoded = [encode(arg, _handed) for arg in args], {name: encode(arg, _handed) for name, arg in named.items()}
+        try:
+            send(self.requests, (operation, target, *encoded))
+        except BrokenPipeError as error:
+            raise EOFError from error
+        kind, *reply = receive(self.replies)
+        if kind == "raised":
+            _raise(*reply)
+        for arg, after in zip(args, reply[1], strict=True):
+            _update(arg, self.value(after))
+        return self.value(reply[0])
+
+    def value(self, message: tuple[Any, ...]) -> Any:
+        """Return what a message stands for."""
+        return decode(message, self._other)
+
+    def _other(self, kind: str, content: Any) -> Any:
+        return importlib.import_module(content) if kind == "module" else StandIn(self, content)
+
+
+class StandIn:
+    """Stands for an object of the other process."""
+
+    def __init__(self, remote: Remote, target: int) -> None:
+        object.__setattr__(self, "_remote", remote)
+        object.__setattr__(self, "_target", target)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._remote.ask("call", self._target, *args, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._remote.ask("getattr", self._target, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._remote.ask("setattr", self._target, name, value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._remote.ask("getitem", self._target, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._remote.ask("setitem", self._target, key, value)
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(self._remote.ask("contains", self._target, item))
+
+    def __len__(self) -> int:
+        return int(self._remote.ask("len", self._target))
+
+    def __iter__(self) -> Any:
+        return iter(self._remote.ask("list", self._target))
+
+    def __str__(self) -> str:
+        return str(self._remote.ask("str", self._target))
+
+    def __repr__(self) -> str:
+        return str(self._remote.ask("repr", self._target))
+
+
+def main() -> None:
+    """Run the tests one by one and report each as a line of JSON."""
+    setup = json.load(os.fdopen(int(sys.argv[2])))
+    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout = sys.stderr  # what tests print is no report
+    confine(setup["limits"], filtered=setup["filtered"])
+    remote = Remote(os.fdopen(setup["requests"], "wb"), os.fdopen(setup["replies"], "rb"))
+
+    def say(**words: Any) -> None:
+        print(json.dumps(words), file=report, flush=True)
+
+    try:
+        kind, *content = receive(remote.replies)
+    except EOFError:
+        return say(gone=True)
+    if kind == "raised":
+        return say(failed=f"{content[0]}: {content[1]}")
+    # Else the code could replace what tests judge with, e.g. abs.
+    allowed = set(content[0]) - (set(vars(builtins)) - {setup["entry_point"]})
+    namespace: dict[str, Any] = {"__name__": "tests"} | {name: remote.value(content[0][name]) for name in allowed}
+    for source, counts in setup["steps"]:
+        try:
+            exec(compile(source, "tests.py", "exec"), namespace)
+            if counts:
+                say(passed=True)
+        except EOFError:
+            return say(gone=True)
+        except BrokenTestError as error:
+            return say(broken=f"{error} (in {source!r})")
+        except BaseException as error:
+            if counts:
+                say(passed=False, why=f"{type(error).__name__}: {str(error)[:500]}")
+    return say(done=True)
+
+
+def _handed(value: Any) -> tuple[Any, ...]:
+    """Encode what a test hands to the code."""
+    if isinstance(value, StandIn):
+        return "object", value._target
+    if isinstance(value, types.FunctionType) and not value.__code__.co_freevars:
+        return "function", marshal.dumps(value.__code__)
+    raise BrokenTestError(f"a {type(value).__name__} cannot be handed to the code under test")
+
+
+def _update(arg: Any, after: Any) -> None:
+    """Change a list, dict or set as the code changed its copy."""
+    if isinstance(arg, list) and isinstance(after, list):
+        arg[:] = after
+    elif isinstance(arg, dict | set) and isinstance(after, type(arg)):
+        arg.clear()
+        arg.update(after)
+
+
+def _raise(name: str, words: str) -> NoReturn:
+    """Raise the built-in exception of that name, so that tests can expect it."""
+    known = getattr(builtins, name, None)
+    if isinstance(known, type) and issubclass(known, Exception) and not issubclass(known, EOFError | UnicodeError):
+        raise known(words)
+    raise CodeError(f"{name}: {words}")

@@ -1,0 +1,79 @@
+"""The process of the code under test: it runs the code, then answers calls to what that defines.
+
+Whatever the code does here, it can only give values to the process of the tests, or end this one.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import operator
+import os
+import sys
+import traceback
+import types
+from typing import Any
+
+from .confine import confine
+from .wire import decode, encode, receive, send
+
+_OPERATIONS: dict[str, Any] = {
+    "call": lambda target, *args, **named: target(*args, **named),
+    "contains": operator.contains,
+    "getattr": getattr,
+    "getitem": operator.getitem,
+    "len": len,
+    "list": list,
+    "repr": repr,
+    "setattr": setattr,
+    "setitem": operator.setitem,
+    "str": str,
+}
+
+
+def main() -> None:
+    """Run the code, tell the names it defines, and serve until the tests end."""
+    setup = json.load(os.fdopen(int(sys.argv[2])))
+    confine(setup["limits"], filtered=setup["filtered"])
+    requests, replies = os.fdopen(setup["requests"], "rb"), os.fdopen(setup["replies"], "wb")
+    objects: list[Any] = []
+
+    def keep(value: Any) -> tuple[Any, ...]:
+        if isinstance(value, types.ModuleType):
+            return "module", value.__name__
+        objects.append(value)
+        return "object", len(objects) - 1
+
+    def given(kind: str, content: Any) -> Any:
+        if kind == "object":
+            return objects[content]
+        return types.FunctionType(marshal.loads(content), {"__builtins__": __builtins__})
+
+    namespace: dict[str, Any] = {"__name__": "solution"}
+    try:
+        exec(compile(setup["code"], "solution.py", "exec"), namespace)
+        defined = {name: encode(value, keep) for name, value in namespace.items() if not name.startswith("__")}
+        send(replies, ("defines", defined))
+    except BaseException as error:
+        send(replies, ("raised", type(error).__name__, _words(error)))
+        return
+    while True:
+        try:
+            operation, target, args, named = receive(requests)
+        except EOFError:
+            return
+        try:
+            positional = [decode(arg, given) for arg in args]
+            by_name = {name: decode(arg, given) for name, arg in named.items()}
+            result = _OPERATIONS[operation](objects[target], *positional, **by_name)
+            reply: Any = ("value", encode(result, keep), [encode(arg, keep) for arg in positional])
+        except BaseException as error:
+            reply = ("raised", type(error).__name__, _words(error))
+        send(replies, reply)
+
+
+def _words(error: BaseException) -> str:
+    """Return the message, and the line of the code that raised it."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "solution.py"]
+    place = f" (line {lines[-1]} of the code)" if lines else ""
+    return f"{str(error)[:500]}{place}"

@@ -1,0 +1,190 @@
+"""A sequence classification model of transformers over questions and responses: logits in batches of like length.
+
+Left out: several devices, quantized weights, encoders that need more than ids, mask and segment of a token.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+from textgrad_rl_graphs.trace import Failure
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FORMS = ("hf:owner/model", "./folder")
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+Encoded = dict[str, list[int]]
+
+
+@final
+class SequenceClassifier:
+    """Scores pairs of question and response, loaded when it is first used.
+
+    A pair is rendered by the tokenizer's chat template as a conversation of a user and an assistant, or, where it has
+    none, as its encoding of a text pair (``[CLS] question [SEP] response [SEP]`` for BERT). A special token that is
+    spelled out in a text is broken by a space (``< |im_end|>``), so that no response ends its own turn.
+
+    Args:
+        source: ``"hf:owner/model"``, a folder (``"./reward"``), or a model and its tokenizer.
+        device: ``"auto"`` is CUDA where there is one, else the CPU. A model that is given stays where it is.
+        dtype: of the weights; ``"auto"`` is float32 on the CPU and bfloat16 on CUDA.
+        tokens_per_batch: padding included; bounds the memory. A model whose config names no padding token cannot tell
+            it from text, so it reads one pair at a time.
+
+    Raises:
+        UnknownNameError: for a name of another form.
+        ConfigError: at first use, when the model cannot be loaded or has no trained head.
+    """
+
+    def __init__(
+        self,
+        source: str | tuple[Any, Any],
+        *,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        tokens_per_batch: int = 16384,
+    ) -> None:
+        if tokens_per_batch < 1:
+            raise ConfigError(f"tokens_per_batch must be >= 1, got {tokens_per_batch}")
+        if isinstance(source, str):
+            if not source.startswith(("hf:", "./", "../", "/")):
+                raise UnknownNameError("reward model", source, _FORMS, "A pair (model, tokenizer) works too.")
+            self.name = source
+            self._loaded: tuple[Any, Any] | None = None
+        else:
+            self.name = str(getattr(source[0], "name_or_path", "") or type(source[0]).__name__)
+            self._loaded = (source[0].eval(), source[1])
+        self.device = device
+        self.dtype = dtype
+        self.tokens_per_batch = tokens_per_batch
+        self._lock = threading.Lock()
+
+    def labels(self) -> list[str]:
+        """Return the names of the logits."""
+        with self._lock:
+            model, _ = self._load()
+            return [str(model.config.id2label[place]) for place in range(model.config.num_labels)]
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> list[list[float] | Failure]:
+        """Return the logits of every (question, response), in order, or why there are none; one call at a time.
+
+        A Failure of kind ``"policy"`` may be the doing of the response.
+        """
+        with self._lock:
+            model, tokenizer = self._load()
+            encoded: dict[int, Encoded] = {}
+            found: dict[int, list[float] | Failure] = {}
+            longest = _longest(model, tokenizer)
+            for place, (question, response) in enumerate(pairs):
+                item = _encode(tokenizer, question, response)
+                if isinstance(item, str):
+                    found[place] = Failure(self.name, item, "policy")
+                elif (length := len(item["input_ids"])) > longest:
+                    reason = f"question and response are {length} tokens, it reads at most {longest}"
+                    found[place] = Failure(self.name, reason, "policy")
+                else:
+                    encoded[place] = item
+            pad = model.config.get_text_config().pad_token_id
+            # By content, so that the order of arrival cannot change the last bits of a logit.
+            order = sorted(encoded, key=lambda place: (len(encoded[place]["input_ids"]), pairs[place]))
+            for batch in _batches(order, encoded, 1 if pad is None else self.tokens_per_batch):
+                found |= dict(zip(batch, self._forward(model, [encoded[place] for place in batch], pad), strict=True))
+            return [found[place] for place in range(len(pairs))]
+
+    def _forward(self, model: Any, rows: Sequence[Encoded], pad: int | None) -> list[list[float] | Failure]:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                logits = model(**_padded(rows, pad or 0, model.device)).logits
+        except (RuntimeError, IndexError, ValueError) as error:  # out of memory, a token without an embedding
+            return [Failure(self.name, f"{type(error).__name__}: {error}")] * len(rows)
+        found: list[list[float] | Failure] = logits.double().tolist()
+        return found
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            self._loaded = _from_pretrained(self.name, self.device, self.dtype)
+        return self._loaded
+
+
+def _from_pretrained(name: str, device: str, dtype: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    is_local, source = not name.startswith("hf:"), name.removeprefix("hf:")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            source, local_files_only=is_local, dtype=getattr(torch, dtype), output_loading_info=True
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the reward model {name} could not be loaded: {error}") from error
+    if missing := sorted(report["missing_keys"]):
+        raise ConfigError(
+            f"{name} is no sequence classification model: it has no weights for {', '.join(missing[:3])}. Their random "
+            "values would give random rewards"
+        )
+    return model.to(device).eval(), tokenizer
+
+
+def _longest(model: Any, tokenizer: Any) -> int:
+    """Return how many tokens the model reads."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return min(int(tokenizer.model_max_length), int(positions or 1 << 30))
+
+
+def _encode(tokenizer: Any, question: str, response: str) -> Encoded | str:
+    """Return the tokens of a pair, or why there are none."""
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    question, response = _spelled(question, special), _spelled(response, special)
+    if not getattr(tokenizer, "chat_template", None):
+        item = tokenizer(question, response)
+    else:
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": response}]
+        try:
+            text = tokenizer.apply_chat_template(turns, tokenize=False)
+        except Exception as error:  # templates raise jinja2's errors or any other
+            return f"the chat template refuses the conversation: {error}"
+        item = tokenizer(text, add_special_tokens=False)  # the template has put them in already
+    return {name: item[name] for name in _INPUTS if name in item}
+
+
+def _spelled(text: str, special: Sequence[str]) -> str:
+    """Break special tokens that are spelled out in a text."""
+    for token in special:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def _batches(order: Sequence[int], encoded: dict[int, Encoded], tokens: int) -> Iterator[list[int]]:
+    """Cut rows sorted by length into batches of so many tokens, padding included; a row that is longer is alone."""
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) + 1) * len(encoded[place]["input_ids"]) > tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _padded(rows: Sequence[Encoded], pad: int, device: Any) -> dict[str, Tensor]:
+    """Return the inputs of a batch, padded on the right: causal models count positions from the left."""
+    import torch
+
+    width = max(len(row["input_ids"]) for row in rows)
+    fill = {"input_ids": pad}
+    return {
+        name: torch.tensor([row[name] + [fill.get(name, 0)] * (width - len(row[name])) for row in rows], device=device)
+        for name in rows[0]
+    }

@@ -1,0 +1,65 @@
+"""A person at the terminal, or at any pair of streams: one sheet after the other."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TextIO, final
+
+from textgrad_rl_critics.sheet import Opinion, Sheet, typed_opinion
+from textgrad_rl_graphs.errors import ParseError
+
+
+@final
+class Terminal:
+    """Prints sheets and reads what is said about them.
+
+    Args:
+        stdin, stdout: other streams than those of the process.
+    """
+
+    def __init__(self, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+        self._lock = threading.Lock()
+
+    def ask(self, sheets: Sequence[Sheet], keep: Callable[[Sheet, Opinion], None]) -> None:
+        """Ask about sheets, and hand over each opinion as it is given. Blocks; one caller at a time.
+
+        An empty line leaves a sheet out, the end of the input all that are left.
+        """
+        with self._lock:
+            for number, sheet in enumerate(sheets, 1):
+                self._print(f"\n--- {number} of {len(sheets)} ---\n{_page(sheet)}")
+                if (said := self._read_opinion()) is not None:
+                    keep(sheet, replace(said, critique=self._read("Critique (empty for none): ") or ""))
+
+    def _read_opinion(self) -> Opinion | None:
+        while line := self._read("right, wrong or a score from 0 to 1 (empty to leave it out): "):
+            try:
+                return typed_opinion(line)
+            except ParseError as error:
+                self._print(str(error))
+        return None
+
+    def _read(self, prompt: str) -> str | None:
+        """Return a line without its end; None at the end of the input."""
+        self._print(prompt, end="")
+        line = (self._stdin or sys.stdin).readline()
+        return line.strip() if line else None
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        print(text, end=end, file=self._stdout or sys.stdout, flush=True)
+
+
+def _page(sheet: Sheet) -> str:
+    parts = {"Question": sheet.question, "Response": sheet.response, "Answer": sheet.answer, "Solution": sheet.solution}
+    return "\n".join(f"{label}:\n{_quoted(text)}" for label, text in parts.items() if text is not None)
+
+
+def _quoted(text: str) -> str:
+    """Mark every line as a quotation and spell control characters out: a response must not paint a page of its own."""
+    plain = "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+    return "\n".join(f"  | {line}" for line in plain.split("\n"))

@@ -1,0 +1,113 @@
+import asyncio
+import subprocess
+import sys
+import time
+
+import pytest
+
+from textgrad_rl_critics import Verifier, math_verify
+from textgrad_rl_critics.expressions import decided, expression
+from textgrad_rl_critics.workers import Workers
+from textgrad_rl_graphs.errors import ConfigError, MissingPackageError
+from textgrad_rl_graphs.feedback import Case
+from textgrad_rl_graphs.types import Example
+
+PATHOLOGICAL = [
+    "9^{9^{9^9}}", "9**9**9**9", "factorial(10**9)", "(10**9)!", "{" * 5000, "9" * 1_000_000
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def score():
+    return math_verify(seconds=10, processes=1)
+
+
+def of(gold):
+    return Example({"question": "What is it?"}, answer=gold)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("18", r"\sqrt{324}"), ("18", "x = 18"), ("18", r"$9 \times 2 = 18$"), ("18", "Thus $x=18$."),
+     (r"\frac{1}{2}", "$x = 0.5$"), (r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt{2}}"), ("x+1", "1 + x"),
+     ("(1,2)", "(1, 2)")],
+)  # fmt: skip
+def test_the_same_expression(score, gold, answer):
+    assert decided(answer, gold) is None
+    assert score(f"So.\nAnswer: {answer}", of(gold)) is True
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("18", r"\sqrt{361}"), ("18", r"2 \cdot 8"), (r"\frac{1}{2}", r"\sqrt{1/3}"), ("(1,2)", "(2,1)"), ("x+1", "x-1")],
+)
+def test_another_expression(score, gold, answer):
+    assert decided(answer, gold) is None
+    assert score(f"So.\nAnswer: {answer}", of(gold)) is False
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["17 or 18", "18 or 17", "17, 18", "17 and 18", "$17$ or $18$", r"17 \text{ or } 18", "17 = 18", "17 18", "17; 18",
+     "18 to 19", "18 no", "not 18", "I think 18", "", "nothing"],
+)  # fmt: skip
+def test_two_answers_and_prose_need_no_algebra_to_be_wrong(score, answer):
+    assert decided(answer, "18") is False
+    assert score(f"So.\nAnswer: {answer}", of("18")) is False
+
+
+def test_text_is_no_product_of_letters():
+    assert decided("siraP", "Paris") is False
+    assert decided("Paris.", "Paris") is True
+
+
+def test_expression():
+    assert expression(r"Hence \(x^2\).") == "x^2"
+    assert expression("$1$, then $2$") is None
+    assert expression("") == ""
+
+
+async def test_pathological_expressions_are_cut_off_alone_in_any_thread():
+    texts = ["Answer: 18", *(f"Answer: {item}" for item in PATHOLOGICAL), r"Answer: \sqrt{324}", "Answer: 18x"]
+    cases = [Case.of_text(of("18"), text, sample=index) for index, text in enumerate(texts)]
+    verifier = Verifier(math_verify(seconds=1, processes=2))
+    feedback = await asyncio.to_thread(verifier.critique, cases)
+    assert [item.correct for item in feedback] == [True] + [False] * len(PATHOLOGICAL) + [True, False]
+    assert [item.fault for item in feedback].count("policy") >= 1
+    assert "cannot be evaluated within 1 s" in feedback[1].critique
+
+
+def test_a_missing_package(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"textgrad-rl\[math\]"):
+        math_verify()
+
+
+def test_no_warning_at_exit_and_no_process_left():
+    code = (
+        "from textgrad_rl_critics import math_verify\nfrom textgrad_rl_graphs.types import Example\n"
+        "print(math_verify(processes=1)('Answer: 3*6', Example({'question': '?'}, answer='18')))"
+    )
+    path = [entry for entry in sys.path if entry]
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", f"import sys\nsys.path[:0] = {path!r}\n{code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+ECHO = "import os, sys\nprint('ready', flush=True)\nfor line in sys.stdin:\n    os._exit(1) if 'die' in line else print(line, end='', flush=True)"  # noqa: E501
+
+
+def test_a_process_that_dies_is_replaced():
+    workers = Workers([sys.executable, "-c", ECHO], size=1)
+    assert workers.ask({"n": 1}) == {"n": 1}
+    with pytest.raises(EOFError):
+        workers.ask("die")
+    assert workers.ask([2]) == [2]
+
+
+def test_processes_are_lazy_and_one_that_cannot_start_says_so():
+    began = time.monotonic()
+    workers = Workers([sys.executable, "-c", "raise SystemExit('no')"], size=1000)
+    assert time.monotonic() - began < 1
+    with pytest.raises(ConfigError, match="cannot be started"):
+        workers.ask(1)

@@ -1,0 +1,40 @@
+import io
+
+from textgrad_rl_critics import Terminal
+from textgrad_rl_critics.sheet import Opinion, Sheet
+
+SHEETS = [Sheet("a", "6 * 7?", "41", answer="42"), Sheet("b", "1 + 1?", "2"), Sheet("c", "2 + 2?", "5")]
+
+
+def ask(typed):
+    shown, kept = io.StringIO(), {}
+    Terminal(io.StringIO(typed), shown).ask(SHEETS, lambda sheet, opinion: kept.update({sheet.id: opinion}))
+    return kept, shown.getvalue()
+
+
+def test_a_conversation():
+    kept, shown = ask("wrong\nCarry the ten.\nr\n\n0.25\nHalf.\n")
+    assert kept == {
+        "a": Opinion(0.0, False, "Carry the ten."), "b": Opinion(1.0, True), "c": Opinion(0.25, None, "Half."),
+    }  # fmt: skip
+    assert "--- 1 of 3 ---\nQuestion:\n  | 6 * 7?\nResponse:\n  | 41\nAnswer:\n  | 42\n" in shown
+    assert "Question:\n  | 1 + 1?\nResponse:\n  | 2\nright, wrong" in shown
+
+
+def test_what_cannot_be_read_is_asked_again():
+    kept, shown = ask("maybe\n11\nw\nNo.\n")
+    assert kept["a"] == Opinion(0.0, False, "No.")
+    assert "'maybe' is neither right nor wrong" in shown
+
+
+def test_an_empty_line_leaves_one_out_and_the_end_the_rest():
+    assert ask("\nr\n\n")[0] == {"b": Opinion(1.0, True)}
+    assert ask("r")[0] == {"a": Opinion(1.0, True)}  # what was given counts, though its critique is missing
+    assert ask("")[0] == {}
+
+
+def test_a_response_cannot_paint_the_page():
+    shown = io.StringIO()
+    attack = "41\nAnswer:\n  | 41\r\x1b[2J\ud800 é\u202e"
+    Terminal(io.StringIO(""), shown).ask([Sheet("a", "6 * 7?", attack)], lambda sheet, opinion: None)
+    assert "  | 41\n  | Answer:\n  |   | 41\\r\\x1b[2J\\ud800 é\\u202e\n" in shown.getvalue()

@@ -1,0 +1,68 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgrad_rl_critics import unsure_band
+from textgrad_rl_graphs.errors import ConfigError, DataError
+
+CASES = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.booleans()), min_size=1, max_size=12)
+
+
+def decided(scores, labels, low, high):
+    """How many scores lie outside of a band, and how many of them on the right side."""
+    outside = [(score > high, label) for score, label in zip(scores, labels, strict=True) if not low <= score <= high]
+    return len(outside), sum(verdict == label for verdict, label in outside)
+
+
+def brute_force(scores, labels, accuracy):
+    """The most cases that any band decides rightly often enough."""
+    ends = sorted({*scores, *(score + 1 / 16 for score in scores), min(scores) - 1, max(scores) + 1})
+    counts = [decided(scores, labels, low, high) for low in ends for high in ends if low <= high]
+    return max(count for count, right in counts if right >= accuracy * count - 1e-9)
+
+
+@given(CASES, st.sampled_from([0.0, 0.5, 0.75, 0.95, 1.0]))
+def test_no_band_decides_more_at_that_accuracy(cases, accuracy):
+    scores, labels = zip(*cases, strict=True)
+    band = unsure_band(scores, labels, accuracy=accuracy)
+    count, right = decided(scores, labels, band.low, band.high)
+    assert band.low <= band.high
+    assert band.decided == pytest.approx(count / len(cases))
+    assert band.accuracy == pytest.approx(right / count if count else 1.0)
+    assert band.accuracy >= accuracy - 1e-9
+    assert count == brute_force(scores, labels, accuracy)
+
+
+@given(CASES, st.lists(st.booleans(), min_size=12, max_size=12), st.sampled_from([0.0, 0.1, 0.5]))
+def test_beside_a_rival_the_pair_loses_no_more_than_the_tolerance(cases, verdicts, tolerance):
+    scores, labels = zip(*cases, strict=True)
+    rival = verdicts[: len(cases)]
+    band = unsure_band(scores, labels, rival=rival, tolerance=tolerance)
+    pair = [verdict if band.low <= score <= band.high else score > band.high
+            for score, verdict in zip(scores, rival, strict=True)]  # fmt: skip
+    errors = [sum(a != b for a, b in zip(verdicts, labels, strict=True)) for verdicts in (pair, rival)]
+    assert errors[0] <= errors[1] + tolerance * len(cases) + 1e-9
+
+
+def test_what_is_noise_decides_nothing_and_what_separates_decides_all():
+    draw = random.Random(0)
+    labels = [draw.random() < 0.5 for _ in range(400)]
+    assert unsure_band([draw.random() for _ in labels], labels).decided < 0.1
+    perfect = unsure_band([label + draw.random() for label in labels], labels)
+    assert (perfect.decided, perfect.accuracy) == (1.0, 1.0)
+    assert 0.9 < perfect.low == perfect.high < 1.1
+
+
+def test_all_of_one_kind_is_decided_on_one_side():
+    assert unsure_band([0.5], [True])[:2] == (-0.5, -0.5)
+    assert unsure_band([0.5], [False])[:2] == (1.5, 1.5)
+
+
+def test_bad_input():
+    with pytest.raises(ConfigError, match="shares"):
+        unsure_band([0.5], [True], accuracy=95)
+    for scores, labels in (([], []), ([0.5], [True, False])):
+        with pytest.raises(DataError, match="a label for every score"):
+            unsure_band(scores, labels)

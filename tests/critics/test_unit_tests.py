@@ -1,0 +1,223 @@
+"""Code that is right passes, wrong code does not whatever it tries, and what is stopped leaves the others alone."""
+
+import json
+
+import pytest
+
+from textgrad_rl_critics import Sandbox, Verifier, unit_tests
+from textgrad_rl_critics.unit_tests import last_code
+from textgrad_rl_graphs.errors import ConfigError, DataError, PolicyFaultError
+from textgrad_rl_graphs.feedback import Case
+from textgrad_rl_graphs.types import Example
+
+ASSERTS = ["assert double(2) == 4", "assert double(0) == 0", "assert double(-3) == -6"]
+RIGHT = "def double(x):\n    return 2 * x\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    sandbox = Sandbox(require="limits")
+    if sandbox.isolation == "limits":
+        pytest.skip("no filter of system calls on this machine")
+    return sandbox
+
+
+def example(tests, **metadata):
+    return Example({"question": "Write double(x)."}, metadata={"tests": tests, **metadata})
+
+
+def fenced(code):
+    return f"Here it is.\n```python\n{code}\n```\nThat is all."
+
+
+HUMAN_EVAL = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate([1]) == [1, 1]\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "tests", "metadata", "share"),
+    [
+        (RIGHT, ASSERTS, {}, 1.0),
+        ("def double(x):\n    return 4", ASSERTS, {}, 1 / 3),
+        (RIGHT, "wanted = double(2)\nassert wanted == 4\nassert double(1) == 3", {}, 0.5),
+        (RIGHT, HUMAN_EVAL, {"entry_point": "double"}, 1.0),
+        ("def double(x): return x", HUMAN_EVAL, {"entry_point": "double"}, 0.0),
+        ("print(2 * int(input()))", [{"input": "2\n", "output": "4\n"}, {"input": "3", "output": "6"}], {}, 1.0),
+        ("print(4)", {"inputs": ["2", "3"], "outputs": ["4", "6"]}, {}, 0.5),
+        ("def sum(a, b): return a + b", ["assert sum(1, 2) == 3"], {"entry_point": "sum"}, 1.0),
+    ],
+)
+def test_forms_of_tests(sandbox, code, tests, metadata, share):
+    assert unit_tests(sandbox)(fenced(code), example(tests, **metadata)) == share
+
+
+RICH = """
+import collections, math
+class Stack:
+    def __init__(self): self.items = []
+    def push(self, item): self.items.append(item)
+    def __len__(self): return len(self.items)
+def count(text): return collections.Counter(text)
+def ordered(numbers): numbers.sort()
+def apply(function, x): return function(x)
+def root(x):
+    if x < 0: raise ValueError("negative")
+    return math.sqrt(x)
+def naturals():
+    yield from range(3)
+"""
+RICH_TESTS = """
+stack = Stack()
+stack.push(1)
+assert len(stack) == 1 and stack.items == [1]
+assert count("aab") == {"a": 2, "b": 1}
+numbers = [3, 1, 2]
+ordered(numbers)
+assert numbers == [1, 2, 3]
+assert apply(lambda x: x + 1, 2) == 3
+assert math.isclose(root(2), 1.4142, rel_tol=1e-3)
+assert list(naturals()) == [0, 1, 2]
+try:
+    root(-1)
+except ValueError as error:
+    assert "negative" in str(error)
+else:
+    assert False
+"""
+
+
+def test_objects_callbacks_exceptions_and_changed_arguments_cross(sandbox):
+    assert unit_tests(sandbox)(RICH, example(RICH_TESTS)) == 1.0
+
+
+CHEATS = {
+    "exits before the asserts": "import sys\nsys.exit(0)",
+    "exits in a call": "import os\ndef double(x): os._exit(0)",
+    "prints the mark": 'def double(x): print(\'{"passed": true}\\n\' * 3, flush=True)',
+    "writes the mark to every file": (
+        "import os\ndef double(x):\n    for fd in range(64):\n"
+        "        try: os.write(fd, b'{\"passed\": true}\\n')\n        except OSError: pass"
+    ),
+    "equals everything": (
+        "class Any:\n    __eq__ = lambda self, other: True\n    __hash__ = None\ndef double(x): return Any()"
+    ),
+    "an int that equals everything": "class Any(int):\n    __eq__ = lambda *two: True\ndef double(x): return Any(7)",
+    "patches the checker": "import builtins, sys\nbuiltins.exec = sys.exit = lambda *a: None\ndef double(x): return 1",
+    "replaces what tests judge with": "abs = all = lambda x: 0\n__builtins__ = {}\ndef double(x): return 1",
+    "raises what a test may raise": "def double(x): raise AssertionError",
+    "looks for the tests": (
+        "import gc, sys\ndef double(x):\n"
+        "    seen = [o for o in gc.get_objects() if isinstance(o, (list, dict)) and 'abs(' + 'double' in str(o)]\n"
+        "    frame, found = sys._getframe(), ''\n    while frame: found += str(frame.f_locals); frame = frame.f_back\n"
+        "    return 2 * x if seen or 'abs(' + 'double' in found else 0"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_cheat_does_not_pay(sandbox, cheat):
+    tests = ["assert double(2) == 4", "assert abs(double(3) - 6) < 1e-3"]
+    feedback = Verifier(unit_tests(sandbox)).critique([Case.of_text(example(tests), CHEATS[cheat])])
+    assert (feedback[0].score, feedback[0].correct) == (0.0, False)
+    assert feedback[0].fault is None or "0 of 2 tests" in feedback[0].critique
+
+
+HOSTILE = {
+    "no Python": ("It is 2 * x.", "SyntaxError"),
+    "fork bomb": ("import os\nwhile True: os.fork()", "PermissionError"),
+    "another program": ("import os\nos.execv('/bin/sh', ['sh'])", "PermissionError"),
+    "socket": ("import socket\ndef double(x): socket.socket(); return 2 * x", "PermissionError"),
+    "signal to others": ("import os\nos.kill(os.getppid(), 9)", "PermissionError"),
+    "memory": ("def double(x): return bytearray(10**11)", "MemoryError"),
+    "sleep": ("import time\ntime.sleep(100)", "stopped after 3.0 s"),
+    "large file": ("def double(x): open('x', 'wb').write(bytes(10**8)); return 2 * x", "File too large"),
+}
+
+
+async def test_what_is_stopped_says_why_and_the_rest_is_unharmed():
+    sandbox = Sandbox(require="limits", seconds=3.0, concurrent=4)
+    if sandbox.isolation == "limits":
+        pytest.skip("no filter of system calls on this machine")
+    task = example(ASSERTS)
+    codes = [code for pair in HOSTILE.values() for code in (pair[0], RIGHT)]
+    verifier = Verifier(unit_tests(Sandbox(seconds=60)))
+    slow = Verifier(unit_tests(sandbox))
+    cases = [Case.of_text(task, code, sample=index) for index, code in enumerate(codes)]
+    feedback = await verifier.acritique([case for case in cases if "sleep" not in case.text])
+    feedback[12:12] = await slow.acritique([case for case in cases if "sleep" in case.text])
+    for index, (_, words) in enumerate(HOSTILE.values()):
+        stopped, fine = feedback[2 * index : 2 * index + 2]
+        assert (stopped.score, stopped.fault) == (0.0, "policy")
+        assert words in stopped.critique
+        assert (fine.score, fine.correct, fine.fault) == (1.0, True, None)
+
+
+def test_files_and_secrets_are_out_of_reach_in_bubblewrap(sandbox, tmp_path, monkeypatch):
+    if sandbox.isolation != "bubblewrap":
+        pytest.skip("no bubblewrap here")
+    monkeypatch.setenv("SECRET_KEY", "open sesame")
+    (tmp_path / "secret").write_text("open sesame")
+    said = sandbox.run(
+        "import glob, json, os\n"
+        f"paths = [{str(tmp_path / 'secret')!r}, *glob.glob('/proc/*/environ')]\n"
+        "seen = [open(path).read() for path in paths if os.path.exists(path)]\n"
+        f"try: open({str(tmp_path / 'new')!r}, 'w')\n"
+        "except OSError: seen.append('refused')\n"
+        "print(json.dumps([seen, dict(os.environ)]))"
+    )
+    seen, environment = json.loads(said.output)
+    assert seen == ["refused"]
+    assert "SECRET_KEY" not in environment
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_program_that_never_stops_writing(sandbox):
+    outcome = sandbox.run("while True: print('x' * 4096)")
+    assert len(outcome.output) <= sandbox.output_mib << 20
+    assert "File too large" in outcome.reason
+
+
+def test_processor_time_is_limited():
+    with pytest.raises(PolicyFaultError, match="processor time"):
+        unit_tests(Sandbox(require="limits", cpu_seconds=1, seconds=60))("while True: pass", example(ASSERTS))
+
+
+def test_threads_and_event_loops_are_left(sandbox):
+    code = (
+        "import asyncio, threading\nasync def main(): return 7\nprint(asyncio.run(main()))\n"
+        "thread = threading.Thread(target=print, args=('thread',)); thread.start(); thread.join()"
+    )
+    assert sandbox.run(code).output == "7\nthread\n"
+
+
+def test_less_isolation_than_required_runs_nothing(monkeypatch):
+    monkeypatch.setattr("textgrad_rl_critics.sandbox._works", lambda isolation, setup: False)
+    with pytest.raises(ConfigError, match=r"'seccomp'.*offers 'limits'"):
+        Sandbox().run("print(1)")
+    assert Sandbox(require="limits").isolation == "limits"
+    assert Sandbox(require="limits").run("print(1)").output == "1\n"
+
+
+def test_a_broken_test_is_no_fault_of_the_policy(sandbox):
+    feedback = Verifier(unit_tests(sandbox)).critique([Case.of_text(example(["assert double(iter([])) == 1"]), RIGHT)])
+    assert (feedback[0].score, feedback[0].fault) == (None, "critic")
+    assert "list_iterator" in feedback[0].critique
+
+
+@pytest.mark.parametrize(
+    "tests", [None, [], "x = 1", "assert (", [{"input": "1"}], {"inputs": ["1"], "outputs": []}, 7]
+)
+def test_missing_or_unreadable_tests_are_found_before_anything_runs(tests):
+    with pytest.raises(DataError, match="tests"):
+        unit_tests().check(example(tests))
+
+
+def test_wrong_settings():
+    for settings in ({"require": "nothing"}, {"seconds": 0}, {"memory_mib": -1}, {"concurrent": 0}):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            Sandbox(**settings)
+
+
+def test_last_code():
+    assert last_code("```python\nx = 1\n```\n```py\nx = 2\n```\n```sh\nls\n```") == "x = 2\n"
+    assert last_code("<think>```python\nx = 1\n```</think>x = 3") == "x = 3"
+    assert last_code("x = 1\n" * 200_000).count("\n") >= 199_999
