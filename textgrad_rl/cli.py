@@ -1,4 +1,4 @@
-"""The command ``textgrad-rl``: quickstart, train, eval, estimate, serve."""
+"""The command ``textgrad-rl``: quickstart, train, eval, estimate, serve, critic eval."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from textgrad_rl_graphs.errors import ConfigError, RecordsError, TextGradRLError, UnknownNameError
+from textgrad_rl_graphs.types import Sees
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from textgrad_rl import Task, Trainer
+    from textgrad_rl import Critic, Task, Trainer
 
 app = typer.Typer(
     help="Train programs made of language-model calls: prompts and weights in one loop.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+critic_app = typer.Typer(help="Measure critics before anything is trained on them.", no_args_is_help=True)
+app.add_typer(critic_app, name="critic")
 
 Option = typer.Option
 Settings = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help="An option of build(); repeatable.")]
@@ -47,7 +50,10 @@ def main() -> None:
 
 @app.command()
 def quickstart(
-    critic: Annotated[str, Option(help="chain-of-thought, indicative, semantic or verifier.")] = "chain-of-thought",
+    critic: Annotated[
+        str,
+        Option(help="Name of a critic, see docs/critics.md; or several, comma-separated, or all: a comparison."),
+    ] = "chain-of-thought",
     arms: Annotated[
         str,
         Option(help="joint; or arms and presets, comma-separated, or all, or presets: a comparison at equal tokens."),
@@ -63,7 +69,7 @@ def quickstart(
     from rich.console import Console
 
     console = Console(highlight=False)
-    if arms == "joint" and seeds == 1:
+    if arms == "joint" and seeds == 1 and critic != "all" and "," not in critic:
         from textgrad_rl.quickstart.single import run_quickstart
 
         run_dir = out or _new_folder(Path("runs"), "quickstart", "summary.json")
@@ -159,6 +165,48 @@ def estimate(
     if result.pilot is not None:
         paid = result.pilot
         print(f"the pilot took {paid.calls:,} calls, {paid.generated_tokens:,} generated tokens, {paid.usd:,.3g} usd")
+
+
+@critic_app.command(name="eval")
+def evaluate_critics(
+    critic: Annotated[
+        str, Option(help="Names, comma-separated; FILE.py defines critics(**options) -> dict[str, Critic].")
+    ] = "verifier,indicative,semantic,chain-of-thought",
+    samples: Annotated[
+        Path | None, Option(help="JSON Lines of labelled responses; by default the embedded model's on its task.")
+    ] = None,
+    model: Annotated[str | None, Option(help="Judge and refiner, e.g. pocket or litellm:provider/model.")] = None,
+    encoder: Annotated[str, Option(help="Of semantic critics.")] = "hf:sentence-transformers/all-MiniLM-L6-v2",
+    sees: Annotated[Sees | None, Option(help="What of the reference critics are shown.")] = None,
+    limit: Annotated[int | None, Option(min=1, help="Samples at most.")] = None,
+    adversarial: Annotated[bool, Option("--adversarial", help="Score hostile responses instead.")] = False,
+    out: Annotated[Path | None, Option(help="Folder for results; by default a new one below runs/.")] = None,
+    settings: Annotated[
+        list[str] | None, Option("--set", metavar="NAME=VALUE", help="An option of critics(); repeatable.")
+    ] = None,
+) -> None:
+    """Measure critics on labelled samples: verdicts, scores, critiques, speed, cost."""
+    from rich.console import Console
+
+    from textgrad_rl.critic_eval import command
+
+    files = [name for name in map(str.strip, critic.split(",")) if name.endswith(".py")]
+    command.run_critic_eval(
+        critic, own={name: _critics_of(Path(name), settings) for name in files}, samples=samples, model=model,
+        encoder=encoder, sees=sees, limit=limit, adversarial=adversarial,
+        out=out or _new_folder(Path("runs"), "critic-eval", command.ADVERSARIAL if adversarial else command.EVALUATION),
+        console=Console(highlight=False),
+    )  # fmt: skip
+
+
+def _critics_of(file: Path, settings: list[str] | None) -> dict[str, Critic]:
+    """Import a file and call its ``critics``."""
+    import textgrad_rl as tgr
+
+    made = _call(_import(file), "critics", dict(_setting(text) for text in settings or []), file)
+    if not isinstance(made, dict) or not all(isinstance(item, tgr.Critic) for item in made.values()):
+        raise ConfigError(f"critics() of {file} has to return a dict of critics by name, got {made!r}")
+    return made
 
 
 def _load(file: Path, task: str | None, settings: list[str] | None) -> tuple[Trainer, Task]:

@@ -1,6 +1,7 @@
 """Every example runs as a user starts it: a process of its own, in an empty folder, without network."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,14 @@ def test_swap_critic_says_what_the_critic_says(critic: str, words: str, tmp_path
     said = start(EXAMPLES / "swap_critic.py", "--critic", critic, folder=tmp_path)
     assert said.count("score ") == 3
     assert words in said
+
+
+@pytest.mark.slow
+def test_embedded_judges_tell_right_from_wrong(tmp_path: Path) -> None:
+    said = start(EXAMPLES / "embedded_judges.py", folder=tmp_path)
+    assert "rank [1.0, 0.0]" in said
+    right, wrong = map(float, re.findall(r"reward-model \[(.*), (.*)\]", said)[0])
+    assert right > wrong
 
 
 @pytest.mark.slow

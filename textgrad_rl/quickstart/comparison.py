@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import textgrad_rl as tgr
-from textgrad_rl.quickstart.program import ARMS, build, load_task, reads_critiques
+from textgrad_rl.quickstart.program import ARMS, CRITICS, OFFLINE_CRITICS, build, load_task, reads_critiques
 from textgrad_rl.trainer.plot import Point, plot_curves
 from textgrad_rl_graphs.errors import UnknownNameError
 from textgrad_rl_graphs.hashing import derive_seed
@@ -35,9 +36,10 @@ _MOST_STEPS = 10_000  # the budget of tokens ends a run long before
 class Job:
     """One run of a comparison."""
 
+    label: str
     arm: str
-    seed: int
     critic: str
+    seed: int
     tokens: int
     test_examples: int
     run_dir: str
@@ -47,7 +49,8 @@ class Job:
 class Outcome:
     """What a run came to: right or wrong per test question, the prompt, tokens, steps, seconds.
 
-    ``curve`` holds (generated tokens, validation accuracy) of every evaluation on the way.
+    ``arm`` is the label of the run's row: its arm, with its critic where several are compared. ``curve`` holds
+    (generated tokens, validation accuracy) of every evaluation on the way.
     """
 
     arm: str
@@ -57,21 +60,29 @@ class Outcome:
     generated_tokens: int
     steps: int
     seconds: float
+    usd: float = 0.0
     curve: tuple[tuple[int, float], ...] = ()
 
 
 def compare_arms(
     run_dir: Path, *, arms: str, critic: str, seeds: Sequence[int], tokens: int, test_examples: int, console: Console
 ) -> dict[str, Any]:
-    """Run every arm with every seed, print the table, write ``comparison.json`` and return its content."""
-    names = arm_names(arms)
+    """Run every arm under every critic with every seed, print the table, write ``comparison.json``, return its content.
+
+    An arm that learns from scores alone is trained by the verifier, unless critics are what is compared.
+    """
+    critics = critic_names(critic)
+    rows = {
+        arm if len(critics) == 1 else f"{arm}, {name}": (
+            arm, name if reads_critiques(arm) or len(critics) > 1 else "verifier"
+        )
+        for arm in arm_names(arms) for name in critics
+    }  # fmt: skip
     jobs = [
         Job(
-            arm, seed, critic if reads_critiques(arm) else "verifier", tokens, test_examples,
-            str(run_dir / f"{arm.replace('/', '-')}-{seed}"),
+            label, arm, name, seed, tokens, test_examples, str(run_dir / f"{re.sub(r'[^a-z-]+', '-', label)}-{seed}")
         )
-        for seed in seeds
-        for arm in names
+        for seed in seeds for label, (arm, name) in rows.items()
     ]  # fmt: skip
     workers = max(1, min(len(jobs), os.cpu_count() or 1))
     console.print(f"{len(jobs)} runs of up to {tokens:,} generated tokens, {workers} at a time; records: {run_dir}")
@@ -82,15 +93,15 @@ def compare_arms(
             outcome = future.result()
             outcomes.append(outcome)
             console.print(
-                f"{outcome.arm:14} seed {outcome.seed}: {fmean(outcome.values):.1%} after {outcome.steps} steps, "
+                f"{outcome.arm:24} seed {outcome.seed}: {fmean(outcome.values):.1%} after {outcome.steps} steps, "
                 f"{outcome.generated_tokens:,} tokens, {outcome.seconds:.0f} s"
             )
-    order = {name: number for number, name in enumerate(names)}
+    order = {label: number for number, label in enumerate(rows)}
     outcomes.sort(key=lambda item: (order[item.arm], item.seed))
     result = summarize(outcomes, tokens=tokens, critic=critic) | {"seconds": round(time.perf_counter() - started, 1)}
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "comparison.json").write_text(dump_json(result), "utf-8")
-    curves = {arm: mean_curve([item for item in outcomes if item.arm == arm]) for arm in names if arm != "base"}
+    curves = {arm: mean_curve([item for item in outcomes if item.arm == arm]) for arm in rows if arm != "base"}
     if any(curves.values()):
         plot_curves(curves, run_dir / "comparison.png", xlabel="generated tokens")
     _print_table(console, result)
@@ -115,6 +126,23 @@ def arm_names(arms: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def critic_names(critics: str) -> list[str]:
+    """Return the critics that a list names; ``all`` are those that need nothing beyond the embedded model.
+
+    Raises:
+        UnknownNameError: with the names there are.
+
+    >>> critic_names("verifier, semantic")
+    ['verifier', 'semantic']
+    """
+    names: list[str] = []
+    for name in map(str.strip, critics.split(",")):
+        if name.partition(":")[0] not in (*CRITICS, "all"):
+            raise UnknownNameError("critic", name, ["all", *CRITICS])
+        names += OFFLINE_CRITICS if name == "all" else [name]
+    return list(dict.fromkeys(names))
+
+
 def run_job(job: Job) -> Outcome:
     """Run one arm with one seed, on one thread; a finished run is read back instead."""
     import torch
@@ -133,10 +161,14 @@ def run_job(job: Job) -> Outcome:
         job.arm if trained else "joint", critic=job.critic, seed=job.seed, run_dir=job.run_dir if trained else None,
         budget=tgr.Budget(tokens=job.tokens, hard=False), checkpoint_every=50,
     )  # fmt: skip
-    steps, generated, curve = 0, 0, []
+    steps, generated, usd, curve = 0, 0, 0.0, []
     if trained:
         report = trainer.fit(task, steps=_MOST_STEPS)
-        steps, generated = report.history[-1].step, report.generated_tokens
+        steps, generated, usd = (
+            report.history[-1].step,
+            report.generated_tokens,
+            sum(item.usd for item in report.usage.values()),
+        )
         curve = [
             (item.usage.generated_tokens, item.evaluation.mean)
             for item in report.history
@@ -144,8 +176,8 @@ def run_job(job: Job) -> Outcome:
         ]
     result = trainer.evaluate(test)
     outcome = Outcome(
-        job.arm, job.seed, tuple(result.values.get(item.key, 0.0) for item in test),
-        trainer.prompts["solve.system"].text, generated, steps, round(time.perf_counter() - started, 1),
+        job.label, job.seed, tuple(result.values.get(item.key, 0.0) for item in test),
+        trainer.prompts["solve.system"].text, generated, steps, round(time.perf_counter() - started, 1), usd,
         tuple(curve),
     )  # fmt: skip
     done.parent.mkdir(parents=True, exist_ok=True)
@@ -173,13 +205,16 @@ def summarize(outcomes: Iterable[Outcome], *, tokens: int, critic: str) -> dict[
             "generated_tokens": round(fmean(run.generated_tokens for run in runs.values())),
             "steps": round(fmean(run.steps for run in runs.values()), 1),
             "seconds": round(fmean(run.seconds for run in runs.values()), 1),
+            "usd": fmean(run.usd for run in runs.values()),
         }
         if arm != best:
             rows[arm][f"{best}_minus_this"] = difference(by_arm[best], runs)
-    pairs = {}
-    for one, other in (("critique-grpo", "grpo"), ("critique-grpo", "shuffled")):
-        if one in by_arm and other in by_arm:
-            pairs[f"{one} minus {other}"] = difference(by_arm[one], by_arm[other])
+    wanted = [("critique-grpo", "grpo"), ("critique-grpo", "shuffled")]
+    wanted += [(label, f"{label.split(', ')[0]}, verifier") for label in by_arm if ", " in label]  # several critics
+    pairs = {
+        f"{one} minus {other}": difference(by_arm[one], by_arm[other])
+        for one, other in wanted if one != other and one in by_arm and other in by_arm
+    }  # fmt: skip
     seeds = sorted({seed for runs in by_arm.values() for seed in runs})
     questions = len(next(iter(next(iter(by_arm.values())).values())).values)
     return {
@@ -229,13 +264,17 @@ def _print_table(console: Console, result: dict[str, Any]) -> None:
 
     title = f"{result['questions']} held-out questions, {len(result['seeds'])} seeds, at equal generated tokens"
     table = Table(title=title, title_justify="left")
-    for column in ("arm", "accuracy [95 %]", "tokens", "joint minus this"):
+    rows = result["arms"]
+    paid = any(row["usd"] for row in rows.values())
+    joint = any("joint_minus_this" in row for row in rows.values())
+    for column in ("arm", "accuracy [95 %]", "tokens", "seconds", *["usd"] * paid, *["joint minus this"] * joint):
         table.add_column(column, no_wrap=True)
-    for arm, row in result["arms"].items():
-        margin = row.get("joint_minus_this")
-        accuracy = f"{row['mean']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-        shown = "" if margin is None else f"{margin['mean']:+.1%} [{margin['low']:+.1%}, {margin['high']:+.1%}]"
-        table.add_row(arm, accuracy, f"{row['generated_tokens']:,}", shown)
+    for arm, row in rows.items():
+        cells = [f"{row['mean']:.1%} [{row['low']:.1%}, {row['high']:.1%}]", f"{row['generated_tokens']:,}"]
+        cells += [f"{row['seconds']:.0f}", *[f"{row['usd']:.2f}"] * paid]
+        if (margin := row.get("joint_minus_this")) is not None:
+            cells.append(f"{margin['mean']:+.1%} [{margin['low']:+.1%}, {margin['high']:+.1%}]")
+        table.add_row(arm, *cells)
     console.print(table)
     for name, row in result["pairs"].items():
         console.print(f"{name}: {row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]")

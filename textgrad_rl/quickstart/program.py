@@ -33,6 +33,13 @@ ARMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+CRITICS = (
+    "verifier", "indicative", "semantic", "chain-of-thought", "majority", "cascade", "generative-reward",
+    "reward-model", "rank", "human", "replay",
+)  # fmt: skip
+OFFLINE_CRITICS = tuple(name for name in CRITICS if name not in ("human", "replay"))
+"""Those that need nobody and no earlier run."""
+
 
 class Solver(tgr.Graph):
     """One LLM node with a trainable prompt and trainable weights."""
@@ -81,7 +88,8 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
 
     Args:
         arm: one of :data:`ARMS` but ``"base"``, or the name of a preset.
-        critic: name of the training critic, as in ``textgrad_rl.critics.by_name``.
+        critic: name of the training critic, as in ``textgrad_rl.critics.by_name``. The embedded model is the judge,
+            except of ``rank``, which asks a program; ``reward-model`` is trained here (:mod:`.judges`).
         seed: of the run.
         options: further settings of the Trainer, e.g. ``run_dir``, ``budget``, ``callbacks``.
 
@@ -94,8 +102,7 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
         )
     policy = tgr.load_policy("pocket")
     verifier = tgr.critics.Verifier(tgr.critics.reasoning_gym("chain_sum"))
-    sees: Sees | None = "nothing" if critic == "chain-of-thought" else None
-    training = tgr.critics.by_name(critic, verifier=verifier, model=policy, sees=sees, per_group=1)
+    training = _critic(critic, verifier, policy)
     if arm == "shuffled":
         training = tgr.critics.Shuffled(training)
     writes = critic != "verifier"  # it gives scores alone: nothing to refine with, nothing to rewrite a prompt with
@@ -111,3 +118,16 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
     if arm not in ARMS:
         settings |= tgr.preset(arm, learning_rate=LEARNING_RATE) | {"text": None}
     return tgr.Trainer(Solver(policy), critic=training, metric=verifier, seed=seed, **{**settings, **options})
+
+
+def _critic(name: str, verifier: tgr.critics.Verifier, policy: Any) -> tgr.Critic:
+    """Return a critic that sees no reference, except for those that say so by their name."""
+    from textgrad_rl.quickstart import judges
+
+    judged = name in ("chain-of-thought", "majority", "cascade", "generative-reward")
+    sees: Sees | None = "nothing" if judged else None
+    model = judges.ranking_judge() if name == "rank" else policy
+    reward_model = judges.reward_model(policy) if name == "reward-model" else None
+    return tgr.critics.by_name(
+        name, verifier=verifier, model=model, reward_model=reward_model, sees=sees, per_group=1
+    )  # fmt: skip

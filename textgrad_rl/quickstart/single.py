@@ -73,7 +73,7 @@ def shown_refinements(run_dir: Path, task: tgr.Task, count: int) -> list[Shown]:
     firsts: list[Shown] = []
     others: list[Shown] = []
     for folder in sorted(run_dir.glob("steps/*")):
-        cases = {case["trace"]: case for case in read_lines(folder / "cases.jsonl")}
+        cases = {case["trace"]: case for case in read_lines(folder / "cases.jsonl") if "node" not in case}
         right = [item for item in read_json(folder / "step.json")["refinements"] if item["correct"]]
         for number, item in enumerate(right[:count]):
             case = cases[item["source"]]

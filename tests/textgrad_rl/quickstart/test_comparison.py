@@ -6,8 +6,16 @@ from dataclasses import replace
 import pytest
 
 import textgrad_rl as tgr
-from textgrad_rl.quickstart.comparison import Outcome, arm_names, bootstrap, difference, mean_curve, summarize
-from textgrad_rl.quickstart.program import ARMS
+from textgrad_rl.quickstart.comparison import (
+    Outcome,
+    arm_names,
+    bootstrap,
+    critic_names,
+    difference,
+    mean_curve,
+    summarize,
+)
+from textgrad_rl.quickstart.program import ARMS, OFFLINE_CRITICS
 
 
 def outcome(arm: str, seed: int, values: list[float]) -> Outcome:
@@ -66,3 +74,17 @@ def test_arms_are_named_one_by_one_or_together() -> None:
     assert arm_names("base, presets")[:3] == ["base", "grpo", "dr-grpo"]
     with pytest.raises(tgr.UnknownNameError, match=r"gspo"):
         arm_names("gpso")
+
+
+def test_critics_are_named_one_by_one_or_together() -> None:
+    assert critic_names("all") == list(OFFLINE_CRITICS)
+    assert critic_names("rank, verifier, replay:runs/a") == ["rank", "verifier", "replay:runs/a"]
+    with pytest.raises(tgr.UnknownNameError, match=r"semantic"):
+        critic_names("semantics")
+
+
+def test_critics_are_compared_with_the_verifier() -> None:
+    runs = [outcome(f"grpo, {critic}", 0, [float(critic == "rank"), 1.0]) for critic in ("verifier", "rank")]
+    pairs = summarize(runs, tokens=100, critic="all")["pairs"]
+    assert pairs["grpo, rank minus grpo, verifier"]["mean"] == 0.5
+    assert len(pairs) == 1

@@ -1,9 +1,12 @@
 """The quickstart's task, arms and critics, with steps small enough for a test."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 import textgrad_rl as tgr
-from textgrad_rl.quickstart import program
+from textgrad_rl.quickstart import judges, program
 
 SMALL = {"samples": 2, "examples_per_step": 3, "evaluate_every": None}
 
@@ -50,6 +53,25 @@ def test_every_arm_trains_what_it_says(arm: str, task: tgr.Task) -> None:
     assert bool(trainer.text) == (arm in ("prompts", "joint"))
     assert (policy.weight_version > 0) == (metrics.get("live_rows", 0) > 0)
     assert (trainer.refine is not None) == (arm in ("critique-grpo", "shuffled", "joint"))
+
+
+@pytest.mark.filterwarnings("ignore:.*groups are dead:textgrad_rl.TrainingWarning")
+@pytest.mark.parametrize("critic", program.OFFLINE_CRITICS)
+def test_every_critic_trains_by_its_name(critic: str, task: tgr.Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "reward_model", partial(judges.reward_model, steps=1))
+    trainer = program.build("critique-grpo", **SMALL, critic=critic)
+    metrics = trainer.fit(task, steps=1).history[-1].metrics
+    assert metrics["unscored"] == 0
+    assert (trainer.refine is None) == (critic == "verifier")
+    assert (metrics["critiques"] > 0) == (critic != "verifier")
+
+
+@pytest.mark.filterwarnings("ignore:.*groups are dead:textgrad_rl.TrainingWarning")
+def test_an_earlier_run_is_a_critic(task: tgr.Task, tmp_path: Path) -> None:
+    first = program.build("grpo", **SMALL, critic="verifier", run_dir=tmp_path)
+    reward = first.fit(task, steps=1).history[-1].metrics["reward"]
+    again = program.build("grpo", **SMALL, critic=f"replay:{tmp_path}")
+    assert again.fit(task, steps=1).history[-1].metrics["reward"] == reward
 
 
 def test_a_preset_is_an_arm_with_its_own_settings() -> None:

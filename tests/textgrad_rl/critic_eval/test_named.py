@@ -1,0 +1,31 @@
+import pytest
+
+import textgrad_rl as tgr
+from textgrad_rl.critic_eval.named import critics_named
+from textgrad_rl_critics import ChainOfThought, Indicative, Semantic, SemanticSimilarity, Verifier
+from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+
+
+def test_each_critic_stands_alone():
+    judge = tgr.FunctionModel(lambda request: "Verdict: correct")
+    names = "verifier, math-verify,indicative, semantic,semantic-similarity, chain-of-thought"
+    found = critics_named(names, model=judge, sees="nothing")
+    kinds = [Verifier, Verifier, Indicative, Semantic, SemanticSimilarity, ChainOfThought]
+    assert [type(critic) for critic in found.values()] == kinds
+    assert list(found) == [name.strip() for name in names.split(",")]
+    assert found["chain-of-thought"].sees == "nothing"
+    assert found["semantic"].similarity.embedder.encoder is found["semantic-similarity"].embedder.encoder
+
+
+def test_critics_of_a_file_come_in_its_place():
+    own = {"mine.py": {"a": Verifier(name="a"), "b": Verifier(name="b")}}
+    assert list(critics_named("verifier,mine.py,indicative", own=own)) == ["verifier", "a", "b", "indicative"]
+
+
+def test_bad_names():
+    with pytest.raises(UnknownNameError, match=r"'verifier'\?.*FILE.py.*semantic-similarity"):
+        critics_named("verifer")
+    with pytest.raises(ConfigError, match=r"needs a model.*--model"):
+        critics_named("chain-of-thought")
+    with pytest.raises(ConfigError, match="names no critic"):
+        critics_named(" , ")
