@@ -21,9 +21,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from textgrad_rl_graphs.feedback import Case, Feedback
-from textgrad_rl_graphs.trace import Failure, producers_of
+from textgrad_rl_graphs.trace import Failure, completion_behind
 from textgrad_rl_graphs.types import Usage
-from textgrad_rl_graphs.value import Value
 
 _LOG = logging.getLogger(__name__)
 _ALARM_SHARE = 0.05
@@ -55,16 +54,8 @@ def policy_fault(case: Case) -> str | None:
         return "The response is empty."
     if not case.text.isascii() and _SURROGATE.search(case.text):  # no encoder, server or file takes these
         return "The response holds characters that are no text (lone surrogates)."
-    return "The response was cut off at the token limit." if _is_truncated(case.target) else None
-
-
-def _is_truncated(target: Value) -> bool:
-    """Whether the LLM call behind a value ran into its token limit."""
-    call = target.call
-    while call is not None and call.completion is None:
-        producers = producers_of(call)
-        call = producers[0] if len(producers) == 1 else None
-    return call is not None and call.completion is not None and call.completion.finish_reason == "length"
+    answer = completion_behind(case.target)
+    return "The response was cut off at the token limit." if answer and answer.finish_reason == "length" else None
 
 
 def infrastructure_fault(case: Case) -> Failure | None:

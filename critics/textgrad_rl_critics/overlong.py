@@ -8,8 +8,8 @@ from typing import final
 from textgrad_rl_critics.critic import Critic
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
-from textgrad_rl_graphs.trace import Failure, producers_of
-from textgrad_rl_graphs.types import Completion, Example
+from textgrad_rl_graphs.trace import Failure, completion_behind
+from textgrad_rl_graphs.types import Example
 from textgrad_rl_graphs.value import Value
 
 
@@ -64,14 +64,5 @@ class Overlong(Critic):
 
 def tokens_of(target: Value | None) -> int:
     """Return how many tokens the answer behind a value has; 0 where no single model wrote it."""
-    completion = _completion_of(target)
+    completion = completion_behind(target)
     return 0 if completion is None else len(completion.output_ids) or completion.usage.generated_tokens
-
-
-def _completion_of(target: Value | None) -> Completion | None:
-    """Return the completion behind a value, looking through Functions that have a single producer."""
-    call = None if target is None else target.call
-    while call is not None and call.completion is None:
-        producers = producers_of(call)
-        call = producers[0] if len(producers) == 1 else None
-    return None if call is None else call.completion

@@ -222,6 +222,15 @@ def producers_of(call: Call) -> list[Call]:
     return calls if len(calls) < 2 else list({made.key: made for made in calls}.values())
 
 
+def completion_behind(value: Value | None) -> Completion | None:
+    """Return the answer that a value comes from, looking through Functions with a single producer; None without one."""
+    call = None if value is None else value.call
+    while call is not None and call.completion is None:
+        producers = producers_of(call)
+        call = producers[0] if len(producers) == 1 else None
+    return None if call is None else call.completion
+
+
 # The task that made the calls of this context, and the branch they belong to.
 _BRANCH: ContextVar[tuple[asyncio.Task[Any] | None, str]] = ContextVar("textgrad_rl_branch", default=(None, ""))
 
