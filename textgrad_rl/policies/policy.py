@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -18,7 +19,7 @@ from textgrad_rl.policies import activation_checkpoints
 from textgrad_rl.policies.lora import copy_model, merged
 from textgrad_rl.policies.optimizer import Optimizer
 from textgrad_rl.policies.updater import Updater
-from textgrad_rl_graphs.errors import ModelError
+from textgrad_rl_graphs.errors import ConfigError, ModelError
 from textgrad_rl_graphs.types import Completion, Dialect, Request
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class TransformersPolicy:
         *,
         max_tokens: int | None = None,
         old_log_probs: Sequence[Sequence[float]] | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> dict[str, float]:
         """Add the gradient of a loss over rows to the gradients.
 
@@ -125,21 +128,26 @@ class TransformersPolicy:
                 the device.
             old_log_probs: at batch start, per row and token; None takes the present ones, which is right for the first
                 optimizer step of a batch.
+            rank: which of the processes that share the work this is, from 0; it computes every ``ranks``-th micro-batch.
+            ranks: how many these are. Each is given all rows, and the sum of their gradients is that of all rows.
 
         Returns:
-            ``loss``; ``rows``, ``skipped_rows``, of these ``too_long_rows``, and ``tokens`` (trained); where there are
-            such tokens ``entropy`` in nats, ``entropy_sample``, ``entropy_refinement``, ``mean_log_prob_sample``,
-            ``mean_log_prob_refinement``, and ``NAME_share`` of the tokens for every mark of the loss.
+            ``rows``, ``skipped_rows`` and of these ``too_long_rows``; of what was computed here ``loss`` and ``tokens``
+            (trained), and where there are such tokens ``entropy`` in nats, ``entropy_sample``, ``entropy_refinement``,
+            ``mean_log_prob_sample``, ``mean_log_prob_refinement``, and ``NAME_share`` for every mark of the loss.
 
         Raises:
             ModelError: for an advantage or a loss that is not finite, naming the row's source; gradients are then
                 zero.
+            ConfigError: for a rank that does not exist.
         """
         import torch
 
         from textgrad_rl.methods.tokens import tokens_of
         from textgrad_rl.policies.log_probs import log_probs
 
+        if not 0 <= rank < ranks:
+            raise ConfigError(f"ranks count from 0: got rank {rank} of {ranks}")
         for row in rows:
             if not math.isfinite(row.advantage):
                 self._zero_grad()
@@ -150,7 +158,7 @@ class TransformersPolicy:
         totals = _Totals()
         sparing = activation_checkpoints.in_use(self.model) if self._checkpoint_activations else nullcontext()
         with self._sampler.lock, sparing:
-            for indices in self._micro_batches(rows, chosen, max_tokens):
+            for indices in islice(self._micro_batches(rows, chosen, max_tokens), rank, None, ranks):
                 batch = [rows[index] for index in indices]
                 lp_N, entropy_N = log_probs(self.model, batch)
                 assert entropy_N is not None

@@ -12,7 +12,7 @@ from textgrad_rl.methods.shaping import Shaped
 from textgrad_rl.methods.tokens import tokens_of
 from textgrad_rl.policies import Optimizer, Row, Segment, TransformersPolicy
 from textgrad_rl.policies.protocol import Policy
-from textgrad_rl_graphs.errors import ModelError
+from textgrad_rl_graphs.errors import ConfigError, ModelError
 from textgrad_rl_graphs.types import Message, Request, Sampling
 
 CRITIQUE_GRPO = PolicyLoss(refinement=Shaped(gamma=0.1), aggregation="group_sum")
@@ -121,6 +121,22 @@ def test_every_split_into_micro_batches_gives_the_same_gradient(new_policy: Any,
     for vector, metrics in found[1:]:
         assert (vector - found[0][0]).norm() <= 1e-6 * found[0][0].norm()
         assert metrics == pytest.approx(found[0][1], rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 40])
+def test_the_gradients_of_all_ranks_add_up(new_policy: Any, ranks: int) -> None:
+    policy, loss = new_policy(), PolicyLoss(entropy=0.01)
+    rows = sample_rows(policy)
+    whole = policy.forward_backward(rows, loss, max_tokens=50)
+    expected = gradient(policy)
+    policy.model.zero_grad()
+    parts = [policy.forward_backward(rows, loss, max_tokens=50, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert (gradient(policy) - expected).norm() <= 1e-6 * expected.norm()
+    assert sum(part["tokens"] for part in parts) == whole["tokens"]
+    assert sum(part["loss"] for part in parts) == pytest.approx(whole["loss"], rel=1e-5)
+    assert parts[0]["tokens"] < whole["tokens"]
+    with pytest.raises(ConfigError, match=f"rank {ranks} of {ranks}"):
+        policy.forward_backward(rows, loss, rank=ranks, ranks=ranks)
 
 
 def test_rows_without_tokens_or_too_long_for_the_model_are_skipped_and_counted(new_policy: Any) -> None:
