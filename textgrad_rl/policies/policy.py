@@ -128,7 +128,7 @@ class TransformersPolicy:
                 the device.
             old_log_probs: at batch start, per row and token; None takes the present ones, which is right for the first
                 optimizer step of a batch.
-            rank: which of the processes that share the work this is, from 0; it computes every ``ranks``-th micro-batch.
+            rank: which of the processes sharing the work this is, from 0; it computes every ``ranks``-th micro-batch.
             ranks: how many these are. Each is given all rows, and the sum of their gradients is that of all rows.
 
         Returns:
