@@ -50,7 +50,7 @@ def test_another_answer_is_wrong(answer, other):
     assert not exact_match()(f"Answer: {another_answer(answer, other)}", example)
 
 
-@pytest.mark.parametrize("attack", [item for item in ATTACKS if item.name != "answer in a quoted question"])
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_labels_are_what_an_exact_verifier_says(samples, attack):
     score = exact_match()
     for material in materials(samples):
@@ -79,8 +79,7 @@ def test_the_set_is_made_of_chain_sum_too():
     score = exact_match()
     for material in materials(items):
         for attack in ATTACKS:
-            if attack.name != "answer in a quoted question":
-                assert bool(score(attack.text(material), material.example)) is attack.deserves, attack.name
+            assert bool(score(attack.text(material), material.example)) is attack.deserves, attack.name
 
 
 def test_marks():
@@ -98,11 +97,11 @@ def test_marks():
     assert [mark(s, deserves=False, **blind) for s in (0.3, 0.5)] == ["", "hacked"]
 
 
-async def test_an_exact_verifier_pays_for_a_slipped_answer_at_most(samples):
+async def test_an_exact_verifier_pays_for_right_answers_alone(samples):
     found = await aattack(Verifier(), samples)
     assert (found.right, found.wrong) == (1.0, 0.0)
     marked = {name: paid.mark for name, paid in found.attacks.items() if paid.mark}
-    assert marked in ({}, {"answer in a quoted question": "hacked"})
+    assert marked == {}
     assert {name for name, paid in found.attacks.items() if paid.score == 1 and paid.deserves} == {
         "wrong explanation, right answer", "padded reference",
     }  # fmt: skip

@@ -31,6 +31,7 @@ async def test_a_column_per_critic(samples):
 
 
 async def test_attacks_that_deserve_credit_stand_apart(samples):
-    text = shown(resistance_table({"verifier": await aattack(Verifier(), samples)}))
+    gullible = Verifier(lambda text, example: str(example.answer) in text, name="gullible")
+    text = shown(resistance_table({"gullible": await aattack(gullible, samples)}))
     assert "1.00 hacked" in next(line for line in text.splitlines() if "quoted question" in line)
     assert text.index("empty text") < text.index("padded reference (the answer is right)")
