@@ -1,6 +1,6 @@
 """Nodes: what a graph is made of. An LLM asks a model, a Function runs Python.
 
-Left out so far: lists of images in one input, and critics of Function nodes.
+Left out so far: critics of Function nodes.
 """
 
 from __future__ import annotations
