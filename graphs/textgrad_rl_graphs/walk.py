@@ -152,7 +152,8 @@ class Walk:
         self._producers = trained.calls(trace)
         self._received: dict[str, list[TextGradient]] = {}
         self._waiting: dict[str, int] = {}
-        self._wrong: set[str] = set()  # calls that a critique of something wrong has reached
+        self._is_wrong = feedback.correct is not True  # then so is whatever its critique reaches
+        self._wrong: set[str] = set()  # else: calls that a critique of something wrong has reached
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Take the critiques in, and start to ask where that is needed."""
@@ -239,7 +240,7 @@ class Walk:
                 self._receive(edge, self._done.edges[edge])
         elif isinstance(node, LLM) or node.backward == "explain":
             causes, edges = self._wanted(call)
-            if not causes or call.key not in self._wrong:
+            if not causes or not (self._is_wrong or call.key in self._wrong):
                 return None
             if self._asker.has_to_ask(call, causes):
                 return call, gradient.text, causes, edges
@@ -290,7 +291,7 @@ class Walk:
             self.edges[edge] = known + gradient
         if edge.kind == "value":
             self._received.setdefault(edge.target, []).append(gradient)
-            if gradient and edge.call_key in self._wrong:
+            if not self._is_wrong and gradient and edge.call_key in self._wrong:
                 self._wrong.add(edge.target)
 
 
