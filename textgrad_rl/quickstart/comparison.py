@@ -73,14 +73,14 @@ def compare_arms(
     """
     critics = critic_names(critic)
     rows = {
-        arm if len(critics) == 1 else f"{arm}, {name}": (
+        arm if len(critics) == 1 or arm == "base" else f"{arm}, {name}": (
             arm, name if reads_critiques(arm) or len(critics) > 1 else "verifier"
         )
-        for arm in arm_names(arms) for name in critics
+        for arm in arm_names(arms) for name in (critics[:1] if arm == "base" else critics)
     }  # fmt: skip
     jobs = [
         Job(
-            label, arm, name, seed, tokens, test_examples, str(run_dir / f"{re.sub(r'[^a-z-]+', '-', label)}-{seed}")
+            label, arm, name, seed, tokens, test_examples, str(run_dir / f"{re.sub(r'[^a-z0-9-]+', '-', label)}-{seed}")
         )
         for seed in seeds for label, (arm, name) in rows.items()
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar, final
+from typing import final
 from warnings import warn
 
 from textgrad_rl.methods.advantages import CREDITS
@@ -28,6 +28,7 @@ from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
 from textgrad_rl.trainer.refill import refilled
 from textgrad_rl.trainer.report import Report, StepReport
+from textgrad_rl.trainer.settings import at_least_one, by_path, exact
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
 from textgrad_rl_graphs.budget import Budget
@@ -46,7 +47,6 @@ from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Example, Usage
 
 Callback = Callable[[StepReport], None]
-T = TypeVar("T")
 
 
 @final
@@ -115,20 +115,20 @@ class Trainer:
         self.policies: dict[str, Policy] = {
             path: item for path, item in parameters.items() if not isinstance(item, Prompt)  # type: ignore[misc]
         }  # fmt: skip
-        self.text = _by_path("Prompt", "text", text, self.prompts)
-        self.weights = _by_path("policy", "weights", weights, self.policies)
+        self.text = by_path("Prompt", "text", text, self.prompts)
+        self.weights = by_path("policy", "weights", weights, self.policies)
         self.refine = refine
         if refill < 0:
             raise ConfigError(f"refill must be at least 0, got {refill}")
         self.refill = refill
         self.credit = credit
-        self.samples = _at_least_one("samples", samples)
-        self.examples_per_step = _at_least_one("examples_per_step", examples_per_step)
+        self.samples = at_least_one("samples", samples)
+        self.examples_per_step = at_least_one("examples_per_step", examples_per_step)
         self.gate = gate if self.text else None
         self.budget = budget or Budget()
         self.evaluate_every = evaluate_every if metric is not None else None
         self.evaluate_examples = evaluate_examples
-        self.checkpoint_every = _at_least_one("checkpoint_every", checkpoint_every)
+        self.checkpoint_every = at_least_one("checkpoint_every", checkpoint_every)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.resume = resume
         self.seed = seed
@@ -161,7 +161,7 @@ class Trainer:
             raise ConfigError(
                 "credit='local' is the credit of nodes that have a critic, and none has: LLM(..., critic=...)"
             )
-        if self.deterministic and (loose := [path for path, item in self.policies.items() if not _exact(item)]):
+        if self.deterministic and (loose := [path for path, item in self.policies.items() if not exact(item)]):
             raise ConfigError(
                 f"deterministic=True needs policies from load_policy(..., deterministic=True): {', '.join(loose)}"
             )
@@ -204,7 +204,7 @@ class Trainer:
             identity = {**self._identity, "data": task.digest}
             self._session = Session(
                 None if directory is None else directory.journal(),
-                recompute=frozenset(item.name for item in self.policies.values() if _exact(item)),
+                recompute=frozenset(item.name for item in self.policies.values() if exact(item)),
                 budget=self.budget,
                 identity=digest(*identity.items()),
             )
@@ -414,27 +414,3 @@ class Trainer:
             step, lambda folder: checkpoint.save(folder, self.graph, self.text, self._session.usage, report.problems)
         )
         self._session.journal = directory.journal()
-
-
-def _by_path(kind: str, name: str, given: T | Mapping[str, T] | None, parameters: Mapping[str, object]) -> dict[str, T]:
-    """Return a setting by parameter path: one for all, or a mapping whose paths must exist."""
-    if given is None:
-        return {}
-    if not parameters:
-        raise ConfigError(f"there is nothing to train with {name}=: the graph has no {kind}; drop it or add one")
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(parameters, given)
-    if unknown := [path for path in given if path not in parameters]:
-        raise UnknownNameError(f"{kind} path", unknown[0], parameters)
-    return dict(given)
-
-
-def _at_least_one(name: str, value: int) -> int:
-    if value < 1:
-        raise ConfigError(f"{name} must be at least 1, got {value}")
-    return value
-
-
-def _exact(policy: object) -> bool:
-    """True for a local model whose answers are a function of the request and the weights alone."""
-    return bool(getattr(policy, "deterministic", False))
