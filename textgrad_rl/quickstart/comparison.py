@@ -67,23 +67,9 @@ class Outcome:
 def compare_arms(
     run_dir: Path, *, arms: str, critic: str, seeds: Sequence[int], tokens: int, test_examples: int, console: Console
 ) -> dict[str, Any]:
-    """Run every arm under every critic with every seed, print the table, write ``comparison.json``, return its content.
-
-    An arm that learns from scores alone is trained by the verifier, unless critics are what is compared.
-    """
-    critics = critic_names(critic)
-    rows = {
-        arm if len(critics) == 1 or arm == "base" else f"{arm}, {name}": (
-            arm, name if reads_critiques(arm) or len(critics) > 1 else "verifier"
-        )
-        for arm in arm_names(arms) for name in (critics[:1] if arm == "base" else critics)
-    }  # fmt: skip
-    jobs = [
-        Job(
-            label, arm, name, seed, tokens, test_examples, str(run_dir / f"{re.sub(r'[^a-z0-9-]+', '-', label)}-{seed}")
-        )
-        for seed in seeds for label, (arm, name) in rows.items()
-    ]  # fmt: skip
+    """Run every arm under every critic with every seed, print the table, write and return ``comparison.json``."""
+    jobs = jobs_of(run_dir, arms=arms, critic=critic, seeds=seeds, tokens=tokens, test_examples=test_examples)
+    labels = list(dict.fromkeys(job.label for job in jobs))
     workers = max(1, min(len(jobs), os.cpu_count() or 1))
     console.print(f"{len(jobs)} runs of up to {tokens:,} generated tokens, {workers} at a time; records: {run_dir}")
     started = time.perf_counter()
@@ -96,16 +82,37 @@ def compare_arms(
                 f"{outcome.arm:24} seed {outcome.seed}: {fmean(outcome.values):.1%} after {outcome.steps} steps, "
                 f"{outcome.generated_tokens:,} tokens, {outcome.seconds:.0f} s"
             )
-    order = {label: number for number, label in enumerate(rows)}
+    order = {label: number for number, label in enumerate(labels)}
     outcomes.sort(key=lambda item: (order[item.arm], item.seed))
     result = summarize(outcomes, tokens=tokens, critic=critic) | {"seconds": round(time.perf_counter() - started, 1)}
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "comparison.json").write_text(dump_json(result), "utf-8")
-    curves = {arm: mean_curve([item for item in outcomes if item.arm == arm]) for arm in rows if arm != "base"}
+    curves = {arm: mean_curve([item for item in outcomes if item.arm == arm]) for arm in labels if arm != "base"}
     if any(curves.values()):
         plot_curves(curves, run_dir / "comparison.png", xlabel="generated tokens")
     _print_table(console, result)
     return result
+
+
+def jobs_of(
+    run_dir: Path, *, arms: str, critic: str, seeds: Sequence[int], tokens: int, test_examples: int
+) -> list[Job]:
+    """Return the runs of a comparison, each with a folder of its own.
+
+    An arm that learns from scores alone is trained by the verifier, unless critics are what is compared.
+    """
+    critics = critic_names(critic)
+    several = len(critics) > 1
+    jobs = []
+    for seed in seeds:
+        for arm in arm_names(arms):
+            for name in critics if arm != "base" else critics[:1]:
+                apart = several and arm != "base"
+                label = f"{arm}, {name}" if apart else arm
+                trained_by = name if apart or reads_critiques(arm) else "verifier"
+                folder = run_dir / f"{re.sub(r'[^a-z0-9-]+', '-', label)}-{seed}"
+                jobs.append(Job(label, arm, trained_by, seed, tokens, test_examples, str(folder)))
+    return jobs
 
 
 def arm_names(arms: str) -> list[str]:

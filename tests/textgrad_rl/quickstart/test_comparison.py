@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from textgrad_rl.quickstart.comparison import (
     bootstrap,
     critic_names,
     difference,
+    jobs_of,
     mean_curve,
     summarize,
 )
@@ -88,3 +90,12 @@ def test_critics_are_compared_with_the_verifier() -> None:
     pairs = summarize(runs, tokens=100, critic="all")["pairs"]
     assert pairs["grpo, rank minus grpo, verifier"]["mean"] == 0.5
     assert len(pairs) == 1
+
+
+def test_every_run_has_a_folder_and_the_base_needs_no_critic(tmp_path: Path) -> None:
+    critics = "verifier, replay:runs/1, replay:runs/2"
+    jobs = jobs_of(tmp_path, arms="base, grpo", critic=critics, seeds=(0, 1), tokens=9, test_examples=9)
+    assert [job.label for job in jobs][:4] == ["base", *(f"grpo, {name}" for name in critics.split(", "))]
+    assert len({job.run_dir for job in jobs}) == len(jobs) == 8
+    alone = jobs_of(tmp_path, arms="grpo, critique-grpo", critic="semantic", seeds=(0,), tokens=9, test_examples=9)
+    assert [(job.label, job.critic) for job in alone] == [("grpo", "verifier"), ("critique-grpo", "semantic")]
