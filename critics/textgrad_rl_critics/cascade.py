@@ -204,8 +204,15 @@ class Saving:
 
 def _pairs(unsure: Ends | Sequence[Ends], count: int) -> tuple[Ends, ...]:
     """Return low and high of every stage before the last."""
-    single = bool(unsure) and isinstance(unsure[0], int | float)
-    pairs = cast("tuple[Ends, ...]", (unsure,) * count if single else tuple(unsure))
-    if len(pairs) != count or not all(len(pair) == 2 and pair[0] <= pair[1] for pair in pairs):
+    pairs = (unsure,) * count if _is_pair(unsure) else unsure
+    if not isinstance(pairs, Sequence) or len(pairs) != count or not all(map(_is_pair, pairs)):
         raise ConfigError(f"unsure is (low, high) with low <= high, or {count} such pairs, one per stage, got {unsure}")
-    return pairs
+    return cast("tuple[Ends, ...]", tuple(pairs))
+
+
+def _is_pair(ends: object) -> bool:
+    match ends:
+        case [int() | float() as low, int() | float() as high]:
+            return low <= high
+        case _:
+            return False

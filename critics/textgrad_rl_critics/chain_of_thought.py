@@ -18,16 +18,16 @@ from typing import final
 
 from textgrad_rl_critics.critic import Critic
 from textgrad_rl_critics.faults import policy_feedback
-from textgrad_rl_critics.forged import disarmed
+from textgrad_rl_critics.forged import disarmed, unlabelled
+from textgrad_rl_critics.judge import Unanswered, ask_judge, settled
 from textgrad_rl_critics.references import question_of
-from textgrad_rl_critics.refusals import settled
 from textgrad_rl_critics.shown import as_sees, shown
-from textgrad_rl_graphs.errors import ConfigError, ModelError, ParseError
+from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.model import Model
-from textgrad_rl_graphs.roles import CritiqueRole, Verdict, consult
+from textgrad_rl_graphs.roles import CritiqueRole
 from textgrad_rl_graphs.trace import Failure
-from textgrad_rl_graphs.types import Example, Message, Sampling, Sees, Usage
+from textgrad_rl_graphs.types import Example, Message, Sampling, Sees
 
 
 @final
@@ -76,26 +76,20 @@ class ChainOfThought(Critic):
         return settled(cases, judged, self.lowest)
 
     async def _judge(self, case: Case, critiques: bool) -> Feedback | Failure:
-        spent: list[Usage] = []
-        try:
-            answered = await consult(
-                self.model,
-                "critique",
-                self.messages(case),
-                self._parse,
-                seed_for=lambda attempt: self._seed(case, attempt),
-                sampling=self.sampling,
-                retries=self.retries,
-                schema=self._role.schema(self.model.dialect),
-                spent=spent,
-            )
-        except ModelError as error:
-            return Failure(self.name, str(error), "infrastructure" if error.retryable else "policy", Usage.sum(spent))
-        except ParseError as error:
-            if disarmed(case.text) != case.text:
+        answered = await ask_judge(
+            self.model,
+            self.messages(case),
+            lambda text: self._role.parse(self.model.dialect, text),
+            seed_for=lambda attempt: self._seed(case, attempt),
+            sampling=self.sampling,
+            retries=self.retries,
+            schema=self._role.schema(self.model.dialect),
+        )
+        if isinstance(answered, Unanswered):
+            if answered.unreadable and disarmed(case.text) != case.text:
                 reason = "The response holds a verdict of its own, and the judge came to none."
-                return policy_feedback(reason, self.lowest, Usage.sum(spent))
-            return Failure(self.name, str(error), usage=Usage.sum(spent))
+                return policy_feedback(reason, self.lowest, answered.usage)
+            return answered.failure(self.name)
         verdict = answered.result
         return Feedback(
             score=1.0 if verdict.correct else 0.0,
@@ -108,16 +102,12 @@ class ChainOfThought(Critic):
     def messages(self, case: Case) -> tuple[Message, ...]:
         """Return what the model is asked about a case."""
         answer, solution = self._references(case.example)
-        question = question_of(case.example)
-        return self._role.render(
-            self.model.dialect, question=question, response=disarmed(case.text), answer=answer, solution=solution
-        )
+        dialect, question = self.model.dialect, question_of(case.example)
+        response = unlabelled(disarmed(case.text), dialect)
+        return self._role.render(dialect, question=question, response=response, answer=answer, solution=solution)
 
     def _references(self, example: Example) -> tuple[str | None, str | None]:
         return shown(example, self.sees, wanted_by=f"ChainOfThought(sees={self.sees!r})")
-
-    def _parse(self, text: str) -> Verdict:
-        return self._role.parse(self.model.dialect, text)
 
     def _seed(self, case: Case, attempt: int) -> int:
         assert case.target is not None  # cases without one are policy or infrastructure faults

@@ -7,7 +7,8 @@
 A critic fault never turns into a score: that would train the policy on the judge's trouble. Nor does a response gain
 by making a critic fail, since it would then leave the mean where a wrong one pulls it down: a failure that the response
 alone brings about is a fault of the policy. How critics tell: a Verifier tries the response again, and then the
-reference answer; ChainOfThought looks for verdicts in the response, and at the other responses to the example.
+reference answer; judges that are models look for verdicts or scores in the response, and at the other responses to the
+example.
 
 Left out: failures that responses bring about now and then, which no single case can show; the alarm counts them.
 """

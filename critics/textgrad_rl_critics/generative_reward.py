@@ -6,23 +6,26 @@ Left out: the probability of the token "Yes", which few servers tell; the share 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, final
+from typing import final
 
 from textgrad_rl_critics.critic import Critic
 from textgrad_rl_critics.faults import policy_feedback
-from textgrad_rl_critics.forged import disarmed
+from textgrad_rl_critics.forged import disarmed, unlabelled
+from textgrad_rl_critics.judge import Unanswered, ask_judge, settled
 from textgrad_rl_critics.references import answer_of, question_of, solution_of
-from textgrad_rl_critics.refusals import settled
-from textgrad_rl_graphs.errors import ConfigError, ModelError, ParseError
+from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.model import Model
-from textgrad_rl_graphs.roles import RateRole, Rating, consult
+from textgrad_rl_graphs.roles import Consultation, RateRole, Rating
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Message, Sampling, Sees, Usage
 
 TEMPLATE = "Question: {question}\nResponse: {response}\nAnswer: {answer}"
 """What a judge reads by default."""
+
+_OWN_LINE = re.compile(r"^[ \t]*\{response\}", re.MULTILINE)
 
 
 @final
@@ -96,14 +99,13 @@ class GenerativeReward(Critic):
         messages = self.messages(case)
         asked = await asyncio.gather(*(self._sample(case, messages, sample) for sample in range(self.samples)))
         usage = Usage.sum([item.usage for item in asked])
-        ratings = [item.rating for item in asked if isinstance(item.rating, Rating)]
+        ratings = [item.result for item in asked if isinstance(item, Consultation)]
         if 2 * len(ratings) <= self.samples:
-            error = next(item.rating for item in asked if not isinstance(item.rating, Rating))
-            reason = f"{len(ratings)} of {self.samples} samples could be read: {error}"
-            if isinstance(error, ParseError) and self._disarmed(case.text) != case.text:
+            lost = next(item for item in asked if isinstance(item, Unanswered))
+            reason = f"{len(ratings)} of {self.samples} samples could be read: {lost.error}"
+            if lost.unreadable and self._disarmed(case.text) != case.text:
                 return policy_feedback(f"The response speaks in the judge's place: {reason}", self.lowest, usage)
-            refused = isinstance(error, ModelError) and not error.retryable
-            return Failure(self.name, reason, "policy" if refused else "infrastructure", usage)
+            return lost.failure(self.name, usage=usage, reason=reason)
         scores = [rating.score for rating in ratings]
         mean = sum(scores) / len(scores)
         spread = (sum((score - mean) ** 2 for score in scores) / len(scores)) ** 0.5
@@ -117,30 +119,27 @@ class GenerativeReward(Critic):
             usage=usage,
         )
 
-    async def _sample(self, case: Case, messages: tuple[Message, ...], sample: int) -> _Sample:
+    async def _sample(
+        self, case: Case, messages: tuple[Message, ...], sample: int
+    ) -> Consultation[Rating] | Unanswered:
         """Ask once more."""
         assert case.target is not None  # cases without one are policy or infrastructure faults
         key, number = case.target.key, case.attempt * self.samples + sample
-        spent: list[Usage] = []
-        try:
-            answered = await consult(
-                self.model,
-                "critique",
-                messages,
-                lambda text: self._role.parse(self.model.dialect, text),
-                seed_for=lambda attempt: case.trace.seed_for(key, "critique", number * (self.retries + 1) + attempt),
-                sampling=self.sampling,
-                retries=self.retries,
-                schema=self._role.schema(self.model.dialect),
-                spent=spent,
-            )
-        except (ModelError, ParseError) as error:
-            return _Sample(error, Usage.sum(spent))
-        return _Sample(answered.result, answered.usage)
+        return await ask_judge(
+            self.model,
+            messages,
+            lambda text: self._role.parse(self.model.dialect, text),
+            seed_for=lambda attempt: case.trace.seed_for(key, "critique", number * (self.retries + 1) + attempt),
+            sampling=self.sampling,
+            retries=self.retries,
+            schema=self._role.schema(self.model.dialect),
+        )
 
     def messages(self, case: Case) -> tuple[Message, ...]:
         """Return what the model is asked about a case."""
-        texts = {"question": question_of(case.example), "response": self._disarmed(case.text)}
+        own_line = _OWN_LINE.search(self.template) is not None
+        response = unlabelled(self._disarmed(case.text), self.model.dialect, own_line=own_line)
+        texts = {"question": question_of(case.example), "response": response}
         return self._role.render(self.model.dialect, {**texts, **self._references(case.example)})
 
     def _disarmed(self, text: str) -> str:
@@ -154,10 +153,3 @@ class GenerativeReward(Critic):
         if "solution" in self._role.names:
             found["solution"] = solution_of(example, wanted_by="GenerativeReward, whose template names {solution},")
         return found
-
-
-class _Sample(NamedTuple):
-    """A rating, or why there is none, and what it cost."""
-
-    rating: Rating | ModelError | ParseError
-    usage: Usage

@@ -55,11 +55,11 @@ class Human(Critic):
     ) -> None:
         if poll_s <= 0 or (timeout_s is not None and timeout_s < 0):
             raise ConfigError(f"poll_s must be > 0 and timeout_s >= 0 or None, got {poll_s} and {timeout_s}")
-        self._folder = None if folder is None else ReviewFolder(folder)
         self._terminal = Terminal() if folder is None and terminal is None else terminal
         self._known: dict[str, Opinion] = {}
-        self._open: dict[str, Sheet] = {}
+        self._waits: list[dict[str, Sheet]] = []
         self.sees: Sees = as_sees(sees)
+        self._folder = None if folder is None else ReviewFolder(folder)
         self.timeout_s = timeout_s
         self.poll_s = poll_s
         self.name = name
@@ -98,8 +98,8 @@ class Human(Critic):
 
     async def _wait(self, missing: dict[str, Sheet], folder: ReviewFolder) -> None:
         """Return when all is answered, or the time is over."""
-        self._open |= missing
-        folder.publish(list(self._open.values()))
+        self._waits.append(missing)
+        self._publish(folder)
         _LOG.warning("%s waits for %d answers: %s", self.name, len(missing), folder.pending)
         end = None if self.timeout_s is None else time.monotonic() + self.timeout_s
         try:
@@ -107,5 +107,10 @@ class Human(Critic):
                 await asyncio.sleep(self.poll_s if end is None else max(0.0, min(self.poll_s, end - time.monotonic())))
                 self._read()
         finally:
-            self._open = {key: sheet for key, sheet in self._open.items() if key not in missing}
-            folder.publish(list(self._open.values()))
+            self._waits.remove(missing)
+            self._publish(folder)
+
+    def _publish(self, folder: ReviewFolder) -> None:
+        """Say what any call still waits for; several may wait for the same sheet."""
+        waited = {key: sheet for wait in self._waits for key, sheet in wait.items() if key not in self._known}
+        folder.publish(list(waited.values()))

@@ -9,17 +9,18 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, final
+from typing import final
 
 from textgrad_rl_critics.critic import Critic
+from textgrad_rl_critics.forged import disarmed
+from textgrad_rl_critics.judge import Unanswered, ask_judge, settled
 from textgrad_rl_critics.references import question_of
-from textgrad_rl_critics.refusals import settled
 from textgrad_rl_critics.shown import as_sees, shown
-from textgrad_rl_graphs.errors import ConfigError, ModelError, ParseError
+from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.hashing import derive_seed
 from textgrad_rl_graphs.model import Model
-from textgrad_rl_graphs.roles import RankRole, Rating, consult
+from textgrad_rl_graphs.roles import RankRole, Rating
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Sampling, Sees, Usage
 
@@ -45,7 +46,8 @@ class Rank(Critic):
         rubric: what makes one response better than another.
         most: responses per call. A larger group is split evenly at random, and its calls know nothing of each other:
             then scores compare as well as the judge keeps to its scale.
-        retries: further attempts after an answer that lacks a response; then all of that call are unscored.
+        retries: further attempts after an answer that lacks a response; then all of that call are unscored, but see
+            below.
         sampling: how answers are drawn.
         name: how records call it.
 
@@ -54,7 +56,8 @@ class Rank(Critic):
     later than the samples they come from, are compared among themselves.
 
     A call that the judge refuses, e.g. as too long, is halved by length until it takes the rest; a response that it
-    refuses alone is then a policy fault.
+    refuses alone is then a policy fault. After an answer that cannot be read, those responses of the call that hold a
+    score in the judge's form are left out; if the judge can then score the others, they are policy faults.
 
     Responses stand in an order drawn by the run's seed, against the judge's liking for a place, under tags that no
     response can know. Component: ``compared``, how many texts the call showed. The cost of a call is divided over its
@@ -115,49 +118,50 @@ class Rank(Critic):
         tagged = _tagged(texts, question, random.Random(_seed(first, texts, "order")))
         answer, solution = self._references(first.example)
         number = max(case.attempt for case in cases) * (self.retries + 1)
-        spent: list[Usage] = []
-        try:
-            answered = await consult(
-                self.model,
-                "critique",
-                self._role.render(
-                    self.model.dialect,
-                    question=question,
-                    responses=tagged,
-                    rubric=self.rubric,
-                    answer=answer,
-                    solution=solution,
-                ),
-                lambda text: self._role.parse(self.model.dialect, text, tuple(tagged)),
-                seed_for=lambda attempt: _seed(first, texts, "critique", number + attempt),
-                sampling=self.sampling,
-                retries=self.retries,
-                schema=self._role.schema(self.model.dialect),
-                spent=spent,
-            )
-        except (ModelError, ParseError) as error:
-            paid, refused = shares(Usage.sum(spent), len(cases)), isinstance(error, ModelError) and not error.retryable
-            if refused and len(texts) > 1:
-                return await self._halves(cases, texts, paid, critiques)
-            kind: Literal["policy", "infrastructure"] = "policy" if refused else "infrastructure"
-            return [Failure(self.name, str(error), kind, share) for share in paid]
+        answered = await ask_judge(
+            self.model,
+            self._role.render(
+                self.model.dialect,
+                question=question,
+                responses=tagged,
+                rubric=self.rubric,
+                answer=answer,
+                solution=solution,
+            ),
+            lambda text: self._role.parse(self.model.dialect, text, tuple(tagged)),
+            seed_for=lambda attempt: _seed(first, texts, "critique", number + attempt),
+            sampling=self.sampling,
+            retries=self.retries,
+            schema=self._role.schema(self.model.dialect),
+        )
+        if isinstance(answered, Unanswered):
+            return await self._again(cases, texts, answered, critiques)
         ratings = {text: answered.result[tag] for tag, text in tagged.items()}
         return [
             self._feedback(ratings[case.text], len(ratings), share, critiques)
             for case, share in zip(cases, shares(answered.usage, len(cases)), strict=True)
         ]
 
-    async def _halves(
-        self, cases: Sequence[Case], texts: Sequence[str], paid: Sequence[Usage], critiques: bool
+    async def _again(
+        self, cases: Sequence[Case], texts: Sequence[str], before: Unanswered, critiques: bool
     ) -> list[Feedback | Failure]:
-        """Judge the longer texts apart from the others; ``paid`` was spent on all before."""
-        long = set(sorted(texts, key=len)[len(texts) // 2 :])
-        halves = [
-            [place for place, case in enumerate(cases) if (case.text in long) is is_long] for is_long in (False, True)
-        ]
-        judged = await asyncio.gather(*(self._compare([cases[place] for place in half], critiques) for half in halves))
-        found = dict(zip([*halves[0], *halves[1]], [*judged[0], *judged[1]], strict=True))
-        return [replace(found[place], usage=found[place].usage + share) for place, share in enumerate(paid)]
+        """Judge in smaller calls what came to nothing in one; failures where nothing can be taken out of it."""
+        found: list[Feedback | Failure] = [before.failure(self.name, usage=Usage())] * len(cases)
+        parts: list[set[str]] = []
+        if before.refused and len(texts) > 1:
+            by_length = sorted(texts, key=len)
+            parts = [set(by_length[: len(texts) // 2]), set(by_length[len(texts) // 2 :])]
+        elif before.unreadable and (forged := {text for text in texts if disarmed(text, "score") != text}):
+            reason = f"it holds a score of its own, and {before.error}"
+            found = [Failure(self.name, reason, "policy")] * len(cases)
+            parts = [set(texts) - forged]
+        places = [[place for place, case in enumerate(cases) if case.text in part] for part in parts if part]
+        judged = await asyncio.gather(*(self._compare([cases[place] for place in part], critiques) for part in places))
+        for part, items in zip(places, judged, strict=True):
+            for place, item in zip(part, items, strict=True):
+                found[place] = item
+        paid = shares(before.usage, len(cases))
+        return [replace(item, usage=item.usage + share) for item, share in zip(found, paid, strict=True)]
 
     def _feedback(self, rating: Rating, compared: int, usage: Usage, critiques: bool) -> Feedback:
         return Feedback(

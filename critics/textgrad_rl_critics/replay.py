@@ -1,11 +1,12 @@
 """The critic that remembers: feedback from the records of an earlier run, at no cost.
 
-Left out: the feedback on refinements, which records keep with the text of the refined call, not of the run.
+Left out: runs that a refill threw away, and answers of inner nodes, which critics of their own judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -25,10 +26,10 @@ class Replay(Critic):
     """Gives the feedback that the same response to the same example got before.
 
     Args:
-        path: a run directory (its ``steps/*/cases.jsonl``), or a JSON Lines file of such cases, as
-            ``dump_lines(case_record(trace, feedback) ...)`` of :mod:`textgrad_rl_graphs.records` writes it. Fields:
-            ``example_id``, ``output``, ``score``, and what else there is of ``correct``, ``critique``, ``fault``,
-            ``sees`` and ``components``.
+        path: a run directory (its ``steps/*/cases.jsonl``, and the refinements in ``steps/*/step.json``), or a JSON
+            Lines file of such cases, as ``dump_lines(case_record(trace, feedback) ...)`` of
+            :mod:`textgrad_rl_graphs.records` writes it. Fields: ``example_id``, ``output``, ``score``, and what else
+            there is of ``correct``, ``critique``, ``fault``, ``sees`` and ``components``.
         fallback: who judges what is not recorded; without one it is unscored.
         name: how records call it.
 
@@ -36,7 +37,7 @@ class Replay(Critic):
     critic failed on is not taken over.
 
     Raises:
-        RecordsError: when there is nothing to read, or it is of another schema.
+        RecordsError: when there is nothing to read, it is of another schema, or a line is no judged case.
     """
 
     def __init__(self, path: str | Path, *, fallback: AnyCritic | None = None, name: str = "replay") -> None:
@@ -58,7 +59,8 @@ class Replay(Critic):
             new = [case for case, feedback in zip(cases, known, strict=True) if feedback is None]
             judged = iter(await assess(self.fallback, new, critiques=critiques) if new else [])
             return [next(judged) if feedback is None else feedback for feedback in known]
-        unknown = Failure(self.name, f"the response is none of the {len(self._known)} recorded in {self.path}")
+        reason = f"the response is none of the {len(self._known)} recorded in {self.path}; fallback=... would judge it"
+        unknown = Failure(self.name, reason)
         return [unknown if feedback is None else feedback for feedback in known]
 
 
@@ -69,21 +71,34 @@ def _key(example_id: str, text: str) -> str:
 def _read(path: Path) -> dict[str, Feedback]:
     """Return the recorded feedback by key."""
     found: dict[str, Feedback] = {}
-    for file in _files(path):
-        for number, record in enumerate(read_lines(file), 1):
-            if not isinstance(record, dict) or not {"example_id", "output", "score"} <= record.keys():
-                raise RecordsError(f"{file}, line {number} is no case: it needs example_id, output and score")
-            if record["output"] is None or record["score"] is None or "node" in record:  # of an inner node's critic
-                continue
-            key, feedback = _key(record["example_id"], record["output"]), _feedback(record)
-            if feedback.critique or not (key in found and found[key].critique):
-                found[key] = feedback
+    for where, record in _records(path):
+        if not isinstance(record, dict) or not {"example_id", "output", "score"} <= record.keys():
+            raise RecordsError(f"{where} is no case: it needs example_id, output and score")
+        if record["output"] is None or record["score"] is None or "node" in record:  # of an inner node's critic
+            continue
+        key, feedback = _key(record["example_id"], record["output"]), _feedback(record, where)
+        if feedback.critique or not (key in found and found[key].critique):
+            found[key] = feedback
     return found
 
 
-def _files(path: Path) -> list[Path]:
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield where a judged run stands, and its record: the samples of a step, then its refinements."""
     if path.is_file():
-        return [path]
+        yield from _lines(path)
+        return
+    for file in _case_files(path):
+        yield from _lines(file)
+        step = file.with_name("step.json")
+        refined = read_json(step).get("refinements", [])
+        yield from ((f"{step}, a refinement", item["case"]) for item in refined if item.get("case") is not None)
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Any]]:
+    return ((f"{file}, line {number}", record) for number, record in enumerate(read_lines(file), 1))
+
+
+def _case_files(path: Path) -> list[Path]:
     if not (path / "run.json").exists():
         raise RecordsError(f"{path} is neither a run directory nor a file of cases")
     if (schema := read_json(path / "run.json").get("schema")) != SCHEMA:
@@ -94,6 +109,9 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _feedback(record: Mapping[str, Any]) -> Feedback:
+def _feedback(record: Mapping[str, Any], where: str) -> Feedback:
+    score = record["score"]
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        raise RecordsError(f"{where}: the score is {score!r}, not a number")
     told = {name: record[name] for name in ("correct", "critique", "fault", "sees", "components") if name in record}
-    return Feedback(score=float(record["score"]), **told)
+    return Feedback(score=float(score), **told)

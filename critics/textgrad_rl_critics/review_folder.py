@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from textgrad_rl_critics.sheet import Opinion, Sheet, opinion_of
-from textgrad_rl_graphs.errors import ParseError
+from textgrad_rl_graphs.errors import ConfigError, ParseError
 from textgrad_rl_graphs.journal import json_text
 
 _LOG = logging.getLogger(__name__)
@@ -27,19 +27,27 @@ class ReviewFolder:
 
     Args:
         path: the folder; made when it is not there.
+
+    Raises:
+        ConfigError: when it cannot be made, e.g. because there is a file of that name.
     """
 
     def __init__(self, path: str | Path) -> None:
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{folder} cannot be the folder of reviews ({error.strerror or error}); name another, it is made"
+            ) from error
         self.pending = folder / "pending.jsonl"
         self.answers = folder / "answers.jsonl"
-        self._complained: set[str] = set()
+        self._complained: set[bytes] = set()
 
     def publish(self, sheets: Sequence[Sheet]) -> None:
         """Say which sheets are open, all at once."""
         hidden = self.pending.with_name(".pending.jsonl.new")
-        hidden.write_text("".join(f"{json_text(sheet.record())}\n" for sheet in sheets), "utf-8")
+        hidden.write_text("".join(f"{_line(sheet.record())}\n" for sheet in sheets), "utf-8")
         hidden.replace(self.pending)
 
     def read(self) -> dict[str, Opinion]:
@@ -47,9 +55,9 @@ class ReviewFolder:
         if not self.answers.exists():
             return {}
         found: dict[str, Opinion] = {}
-        for number, line in enumerate(self.answers.read_text("utf-8").split("\n"), 1):
+        for number, line in enumerate(self.answers.read_bytes().split(b"\n"), 1):
             try:
-                record = json.loads(line) if line.strip() else {"id": ""}
+                record = json.loads(line.decode()) if line.strip() else {"id": ""}
                 opinion = opinion_of(record)
                 if opinion is not None:
                     found[str(record["id"])] = opinion
@@ -63,4 +71,9 @@ class ReviewFolder:
         """Keep an opinion that came another way."""
         said = {"score": opinion.score, "correct": opinion.correct, "critique": opinion.critique}
         with self.answers.open("a", encoding="utf-8") as file:
-            file.write(f"{json_text({**sheet.record(), **said})}\n")
+            file.write(f"{_line({**sheet.record(), **said})}\n")
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """Return a record as one line in every editor: what would break or turn it, as U+2028 and U+202E do, is escaped."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in json_text(record))

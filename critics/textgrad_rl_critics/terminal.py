@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TextIO, final
 
 from textgrad_rl_critics.sheet import Opinion, Sheet, typed_opinion
 from textgrad_rl_graphs.errors import ParseError
+
+_MARK = "  | "
+_GOES_ON = "\n  : "
+"""Before a line of a quotation, and where one is too long for the terminal."""
 
 
 @final
@@ -56,10 +63,24 @@ class Terminal:
 
 def _page(sheet: Sheet) -> str:
     parts = {"Question": sheet.question, "Response": sheet.response, "Answer": sheet.answer, "Solution": sheet.solution}
-    return "\n".join(f"{label}:\n{_quoted(text)}" for label, text in parts.items() if text is not None)
+    columns = max(20, shutil.get_terminal_size().columns) - len(_MARK)
+    return "\n".join(f"{label}:\n{_quoted(text, columns)}" for label, text in parts.items() if text is not None)
 
 
-def _quoted(text: str) -> str:
+def _quoted(text: str, columns: int) -> str:
     """Mark every line as a quotation and spell control characters out: a response must not paint a page of its own."""
     plain = "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
-    return "\n".join(f"  | {line}" for line in plain.split("\n"))
+    lines = (_broken(line.expandtabs(4), columns) for line in plain.split("\n"))
+    return "\n".join(_MARK + _GOES_ON.join(line) for line in lines)
+
+
+def _broken(line: str, columns: int) -> list[str]:
+    """Break a line where the terminal would break it, and go on without a mark."""
+    ends, used = [0], 0
+    for place, letter in enumerate(line):
+        width = 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if used + width > columns:
+            ends.append(place)
+            used = 0
+        used += width
+    return [line[start:end] for start, end in pairwise([*ends, len(line)])]

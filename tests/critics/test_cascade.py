@@ -146,7 +146,10 @@ def test_references_of_all_stages_are_checked_before_anything_is_paid(double):
     assert judge.requests == []
 
 
-@pytest.mark.parametrize("unsure", [(0.7, 0.3), [], [(0, 1), (0, 1)], (0.1, 0.2, 0.3), [(0.5,)]])
+@pytest.mark.parametrize(
+    "unsure",
+    [(0.7, 0.3), [], [(0, 1), (0, 1)], (0.1, 0.2, 0.3), [(0.5,)], 0.5, [None], "01", (0, float("nan"))],
+)
 def test_bands_that_do_not_fit(unsure):
     with pytest.raises(ConfigError, match="unsure is"):
         Cascade([CHEAP, CHEAP], unsure=unsure)

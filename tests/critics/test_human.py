@@ -105,6 +105,19 @@ async def test_calls_at_the_same_time_do_not_hide_each_others_questions(make_cas
     assert [item.correct for (item,) in found] == [False, True]
 
 
+async def test_a_call_that_ends_leaves_open_what_another_waits_for(make_case, tmp_path):
+    critic = Human(tmp_path, poll_s=0.01)
+    first, second = (asyncio.create_task(critic.acritique([make_case("41")])) for _ in range(2))
+    await pending(tmp_path)
+    await asyncio.sleep(0.05)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert answer(tmp_path, {"41": {"correct": False}}) == 1
+    assert (await asyncio.wait_for(second, 5))[0].correct is False
+    assert (tmp_path / "pending.jsonl").read_text("utf-8") == ""
+
+
 def test_a_folder_keeps_what_the_terminal_heard(make_case, tmp_path):
     Human(tmp_path, terminal=at("w\nNo.\n")).critique([make_case("41")])
     kept = Human(tmp_path, terminal=at("")).critique([make_case("41")])[0]
@@ -132,4 +145,8 @@ def test_references_are_checked_before_anybody_is_asked(make_case):
 def test_settings(tmp_path):
     for settings in ({"poll_s": 0}, {"timeout_s": -1}, {"sees": "all"}):
         with pytest.raises(ConfigError):
-            Human(tmp_path, **settings)
+            Human(tmp_path / "new", **settings)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file cannot be the folder of reviews"):
+        Human(tmp_path / "file")

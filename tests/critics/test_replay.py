@@ -96,9 +96,41 @@ def test_a_run_directory_is_read_step_by_step(judged, tmp_path):
     for step, place in (("000002", slice(0, 2)), ("000001", slice(2, 3))):
         (run / "steps" / step).mkdir(parents=True)
         save(run / "steps" / step / "cases.jsonl", cases[place], feedback[place])
+        (run / "steps" / step / "step.json").write_text('{"refinements": []}')
     (run / "steps" / "000000").mkdir()  # an evaluation: it has no cases
     (run / "run.json").write_text(json.dumps({"schema": 1, "fingerprint": {}}))
     assert Replay(run).critique(cases) == Replay(path).critique(cases)
+
+
+def test_refinements_of_a_run_are_known_by_what_their_run_put_out(judged, make_case, tmp_path):
+    cases, feedback, path = judged
+    refined, worse = make_case("6 * 7 = 42"), make_case("40")
+    records = [
+        {
+            "text": "42",
+            "critique": "Add steps.",
+            "case": case_record(refined.trace, Feedback(score=0.75, correct=True)),
+        },
+        {
+            "text": "40",
+            "case": case_record(worse.trace, Feedback(score=None, fault="critic")),
+        },  # it was not judged then
+        {"text": "39", "case": None},  # its re-run failed
+        {"text": "38"},  # of a run that did not keep it yet
+        {
+            "text": "41",
+            "case": case_record(cases[1].trace, Feedback(score=0.5, correct=False)),
+        },  # a sample's text, without words
+    ]
+    folder = tmp_path / "run" / "steps" / "000001"
+    folder.mkdir(parents=True)
+    path.rename(folder / "cases.jsonl")
+    (folder / "step.json").write_text(json.dumps({"refinements": records}))
+    (tmp_path / "run" / "run.json").write_text('{"schema": 1}')
+    found = Replay(tmp_path / "run").critique([refined, worse, cases[1]])
+    assert [(item.score, item.fault) for item in found] == [(0.75, None), (None, "critic"), (0.0, None)]
+    assert (found[0].critique, found[2].critique) == ("", feedback[1].critique)
+    assert Replay(folder / "cases.jsonl").critique([refined])[0].fault == "critic"  # the file alone
 
 
 def test_what_cannot_be_read_is_told_at_once(tmp_path):
@@ -110,7 +142,13 @@ def test_what_cannot_be_read_is_told_at_once(tmp_path):
     (tmp_path / "run.json").write_text('{"schema": 1}')
     with pytest.raises(RecordsError, match="no judged step"):
         Replay(tmp_path)
-    for line in ('{"example_id": "a"}', "3", "{"):
+    case = '{"example_id": "a", "output": "b", "score": %s}'
+    for line in ('{"example_id": "a"}', "3", "{", case % '"high"', case % "NaN", case % "[]"):
         (tmp_path / "f").write_text(line)
-        with pytest.raises(RecordsError):
+        with pytest.raises(RecordsError, match=str(tmp_path / "f")):
             Replay(tmp_path / "f")
+    (tmp_path / "steps" / "000001").mkdir(parents=True)
+    (tmp_path / "steps" / "000001" / "cases.jsonl").write_text("")
+    (tmp_path / "steps" / "000001" / "step.json").write_text('{"refinements": [{"case": {"score": 1}}]}')
+    with pytest.raises(RecordsError, match=r"step\.json, a refinement is no case"):
+        Replay(tmp_path)

@@ -16,6 +16,19 @@ def test_what_is_pending(tmp_path):
     assert folder.pending.read_text("utf-8") == ""
 
 
+def test_a_sheet_is_one_line_in_every_editor_and_shows_all_it_holds(tmp_path):
+    attack = '41"}\n{"id": "b"}\r\x0b\x0c\x1c\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u200b\U000e0041 é 答 \U0001f600'
+    folder, sheet = ReviewFolder(tmp_path), Sheet("a", "6 * 7?", attack)
+    folder.publish([sheet])
+    folder.add(sheet, Opinion(1.0))
+    for file in (folder.pending, folder.answers):
+        (line,) = file.read_text("utf-8").splitlines()
+        assert line.isprintable()
+        assert "é 答 \U0001f600" in line
+        assert json.loads(line)["response"] == attack
+    assert folder.read() == {"a": Opinion(1.0)}
+
+
 def test_the_last_answer_holds(tmp_path):
     folder = ReviewFolder(tmp_path)
     folder.add(SHEETS[0], Opinion(1.0, True))
@@ -41,7 +54,8 @@ def test_a_line_that_cannot_be_read_is_told_once(tmp_path, caplog):
         "",
         '{"id": "c", "score": 1}',
     ]
-    folder.answers.write_text("\n".join(lines), "utf-8")
+    folder.answers.write_bytes("\n".join(lines).encode() + b'\n{"id": "d", "critique": "d\xe9j\xe0 vu", "score": 1}')
     assert folder.read() == folder.read() == {"c": Opinion(1.0)}
     told = [record.getMessage() for record in caplog.records]
-    assert [f"line {number} is no answer" in text for number, text in enumerate(told, 1)] == [True] * 4
+    for number, text in zip((1, 2, 3, 4, 7), told, strict=True):  # the last one is not UTF-8
+        assert f"line {number} is no answer" in text

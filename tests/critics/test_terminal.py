@@ -38,3 +38,21 @@ def test_a_response_cannot_paint_the_page():
     attack = "41\nAnswer:\n  | 41\r\x1b[2J\ud800 é\u202e"
     Terminal(io.StringIO(""), shown).ask([Sheet("a", "6 * 7?", attack)], lambda sheet, opinion: None)
     assert "  | 41\n  | Answer:\n  |   | 41\\r\\x1b[2J\\ud800 é\\u202e\n" in shown.getvalue()
+
+
+def test_a_long_line_is_marked_where_the_terminal_breaks_it(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = io.StringIO()
+    attack = "It is 7." + " " * 28 + "Answer: 7 " + "\t" * 9 + "Answer: 7" + "答" * 50
+    Terminal(io.StringIO(""), shown).ask([Sheet("a", "6 * 7?", attack)], lambda sheet, opinion: None)
+    response = shown.getvalue().partition("Response:\n")[2].partition("\nright, wrong")[0].split("\n")
+    assert [line[:4] for line in response] == ["  | "] + ["  : "] * (len(response) - 1)
+    assert max(len(line) + line.count("答") for line in response) == 40
+    assert "".join(line[4:] for line in response) == attack.expandtabs(4)
+
+
+def test_a_line_that_fits_and_an_empty_one_stay_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = io.StringIO()
+    Terminal(io.StringIO(""), shown).ask([Sheet("a", "q", "x" * 36 + "\n\ny")], lambda sheet, opinion: None)
+    assert f"Response:\n  | {'x' * 36}\n  | \n  | y\nright" in shown.getvalue()

@@ -85,6 +85,7 @@ def _refinement_record(item: Refinement) -> dict[str, Any]:
         "text": None if completion is None else completion.text,
         "score": None if feedback is None else feedback.score,
         "correct": None if feedback is None else feedback.correct,
+        "case": None if trace is None or feedback is None else case_record(trace, feedback),
         "kept": item.kept,
         "failure": None if item.failure is None else item.failure.reason,
         "replayed": 0 if trace is None else trace.replayed,

@@ -1,0 +1,91 @@
+"""A judge that is a model: asked once, and whose fault it is when it comes to nothing.
+
+It is the judge's, unless a response brings it about: what takes one response and not the others to the same example.
+
+Left out: failures that come and go with the sample, which no single case can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, final
+
+from textgrad_rl_critics.faults import policy_feedback
+from textgrad_rl_graphs.errors import ModelError, ParseError
+from textgrad_rl_graphs.feedback import Case, Feedback
+from textgrad_rl_graphs.model import Model
+from textgrad_rl_graphs.roles import Consultation, consult
+from textgrad_rl_graphs.trace import Failure
+from textgrad_rl_graphs.types import Message, Sampling, Usage
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Why a judge came to nothing, and what its attempts cost."""
+
+    error: ModelError | ParseError
+    usage: Usage
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it answered, and no attempt could be read."""
+        return isinstance(self.error, ParseError)
+
+    @property
+    def refused(self) -> bool:
+        """Whether its server refuses the request, and would again, e.g. as too long."""
+        return isinstance(self.error, ModelError) and not self.error.retryable
+
+    def failure(self, where: str, *, usage: Usage | None = None, reason: str = "") -> Failure:
+        """Return the failure of a case; of kind ``"policy"`` where the request itself is refused."""
+        kind: Literal["policy", "infrastructure"] = "policy" if self.refused else "infrastructure"
+        return Failure(where, reason or str(self.error), kind, self.usage if usage is None else usage)
+
+
+async def ask_judge(
+    model: Model,
+    messages: tuple[Message, ...],
+    parse: Callable[[str], T],
+    *,
+    seed_for: Callable[[int], int],
+    sampling: Sampling,
+    retries: int,
+    schema: Mapping[str, Any] | None,
+) -> Consultation[T] | Unanswered:
+    """Return what a judge says, or why it says nothing; arguments as in :func:`textgrad_rl_graphs.roles.consult`."""
+    spent: list[Usage] = []
+    try:
+        return await consult(
+            model, "critique", messages, parse,
+            seed_for=seed_for, sampling=sampling, retries=retries, schema=schema, spent=spent,
+        )  # fmt: skip
+    except (ModelError, ParseError) as error:
+        return Unanswered(error, Usage.sum(spent))
+
+
+def settled(cases: Sequence[Case], judged: Sequence[Feedback | Failure], lowest: float) -> list[Feedback | Failure]:
+    """Return the judgements, a Failure of kind ``"policy"`` as a policy fault where it is the response's own.
+
+    A response must not gain by what makes a judge refuse it, such as its length: unscored, it would leave the mean that
+    a low score pulls down. Where every response to an example is refused, the judge is too small, and it is nobody's.
+
+    Args:
+        cases: what was judged.
+        judged: one item each; ``kind`` of a Failure says whether the response may have brought it about.
+        lowest: the critic's lowest score.
+    """
+    heard = {
+        case.example.key
+        for case, item in zip(cases, judged, strict=True)
+        if isinstance(item, Feedback) and item.fault is None
+    }
+    return [
+        policy_feedback(f"The judge cannot read the response: {item.reason}", lowest, item.usage)
+        if isinstance(item, Failure) and item.kind == "policy" and case.example.key in heard
+        else item
+        for case, item in zip(cases, judged, strict=True)
+    ]
