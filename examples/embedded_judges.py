@@ -2,8 +2,11 @@
 
     textgrad-rl critic eval --critic verifier,semantic,examples/embedded_judges.py
 
-A reward model is trained first, in a minute or two: the embedded model with a head that tells right from wrong.
+A reward model is trained first, in half a minute, and kept in ./reward-model: the embedded model with a head that tells
+right from wrong, in the form of any sequence classification model of Hugging Face.
 """
+
+from pathlib import Path
 
 import textgrad_rl as tgr
 from textgrad_rl.critics import Rank, RewardModel
@@ -11,7 +14,11 @@ from textgrad_rl.quickstart.judges import ranking_judge, reward_model
 
 
 def critics() -> dict[str, tgr.Critic]:
-    return {"rank": Rank(ranking_judge()), "reward-model": RewardModel(reward_model(tgr.load_policy("pocket")))}
+    folder = Path("reward-model")
+    if not folder.exists():
+        for part in reward_model(tgr.load_policy("pocket")):
+            part.save_pretrained(folder)
+    return {"rank": Rank(ranking_judge()), "reward-model": RewardModel(f"./{folder}")}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, final
 
 from textgrad_rl_critics.critic import Critic
+from textgrad_rl_critics.judge import settled
 from textgrad_rl_critics.references import question_of
-from textgrad_rl_critics.refusals import settled
 from textgrad_rl_critics.sequence_classifier import SequenceClassifier
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
@@ -30,7 +30,9 @@ class RewardModel(Critic):
     z is the logit of a model with a single one: then the score is the probability that the response is preferred to one
     of logit ``center``, under the Bradley-Terry model that such models are trained with (e.g. Training language models
     to follow instructions with human feedback, https://arxiv.org/abs/2203.02155, equation 1). Of several classes, z is
-    the log-odds of ``label`` against the others, so that with the defaults the score is its softmax probability.
+    the log-odds of ``label`` against the others, so that with the defaults the score is its softmax probability; of
+    classes that don't exclude each other (the config's ``problem_type`` is "multi_label_classification" or
+    "regression": several traits of a response) z is the logit of ``label``.
 
     Args:
         model: ``"hf:owner/model"``, a folder (``"./reward"``), or a model and its tokenizer.
@@ -59,7 +61,7 @@ class RewardModel(Critic):
         width: float = 1.0,
         device: str = "auto",
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
-        tokens_per_batch: int = 16384,
+        tokens_per_batch: int | None = None,
         name: str = "reward_model",
     ) -> None:
         if not width > 0:
@@ -81,13 +83,13 @@ class RewardModel(Critic):
         return settled(cases, [judged[pair] for pair in pairs], self.lowest)
 
     def _score(self, pairs: Sequence[tuple[str, str]]) -> list[Feedback | Failure]:
-        place = _place(self.label, self._classifier.labels(), self.model)
-        return [self._judge(logits, place) for logits in self._classifier.logits(pairs)]
+        place, exclusive = _place(self.label, self._classifier.labels(), self.model), self._classifier.exclusive()
+        return [self._judge(logits, place, exclusive) for logits in self._classifier.logits(pairs)]
 
-    def _judge(self, logits: Sequence[float] | Failure, place: int) -> Feedback | Failure:
+    def _judge(self, logits: Sequence[float] | Failure, place: int, exclusive: bool) -> Feedback | Failure:
         if isinstance(logits, Failure):
             return logits
-        z = log_odds(logits, place)
+        z = log_odds(logits, place) if exclusive else logits[place]
         if not math.isfinite(z):
             return Failure(self.name, f"{self.model} gave the logit {z}", "policy")
         return Feedback(score=_sigmoid((z - self.center) / self.width), components={"logit": z})

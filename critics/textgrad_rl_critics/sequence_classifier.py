@@ -1,12 +1,15 @@
 """A sequence classification model of transformers over questions and responses: logits in batches of like length.
 
-Left out: several devices, quantized weights, encoders that need more than ids, mask and segment of a token.
+Left out: several devices, quantized weights, encoders that need more than ids, mask and segment of a token. Adapters of
+language models and models with code of their own can be passed loaded.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 _FORMS = ("hf:owner/model", "./folder")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_BY_HAND = (
+    "An adapter of a language model, or a model with code of its own, is loaded by hand and passed as (model, "
+    "tokenizer); one that scores otherwise is a function for Verifier"
+)
 
 Encoded = dict[str, list[int]]
 
@@ -33,12 +40,12 @@ class SequenceClassifier:
         source: ``"hf:owner/model"``, a folder (``"./reward"``), or a model and its tokenizer.
         device: ``"auto"`` is CUDA where there is one, else the CPU. A model that is given stays where it is.
         dtype: of the weights; ``"auto"`` is float32 on the CPU and bfloat16 on CUDA.
-        tokens_per_batch: padding included; bounds the memory. A model whose config names no padding token cannot tell
-            it from text, so it reads one pair at a time.
+        tokens_per_batch: padding included; bounds the memory. None is 1,024 on the CPU, where activations that outgrow
+            the cache halve the speed, else 16,384. What a batch fails on is read alone.
 
     Raises:
         UnknownNameError: for a name of another form.
-        ConfigError: at first use, when the model cannot be loaded or has no trained head.
+        ConfigError: at first use, when the model cannot be loaded, has no trained head or gives no logit per class.
     """
 
     def __init__(
@@ -47,9 +54,9 @@ class SequenceClassifier:
         *,
         device: str = "auto",
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
-        tokens_per_batch: int = 16384,
+        tokens_per_batch: int | None = None,
     ) -> None:
-        if tokens_per_batch < 1:
+        if tokens_per_batch is not None and tokens_per_batch < 1:
             raise ConfigError(f"tokens_per_batch must be >= 1, got {tokens_per_batch}")
         if isinstance(source, str):
             if not source.startswith(("hf:", "./", "../", "/")):
@@ -70,6 +77,12 @@ class SequenceClassifier:
             model, _ = self._load()
             return [str(model.config.id2label[place]) for place in range(model.config.num_labels)]
 
+    def exclusive(self) -> bool:
+        """Tell whether only one class can be the right one, as opposed to several or to a number for each."""
+        with self._lock:
+            model, _ = self._load()
+            return model.config.problem_type not in ("multi_label_classification", "regression")
+
     def logits(self, pairs: Sequence[tuple[str, str]]) -> list[list[float] | Failure]:
         """Return the logits of every (question, response), in order, or why there are none; one call at a time.
 
@@ -79,7 +92,7 @@ class SequenceClassifier:
             model, tokenizer = self._load()
             encoded: dict[int, Encoded] = {}
             found: dict[int, list[float] | Failure] = {}
-            longest = _longest(model, tokenizer)
+            longest, vocabulary = _longest(model, tokenizer), model.get_input_embeddings().num_embeddings
             for place, (question, response) in enumerate(pairs):
                 item = _encode(tokenizer, question, response)
                 if isinstance(item, str):
@@ -87,23 +100,34 @@ class SequenceClassifier:
                 elif (length := len(item["input_ids"])) > longest:
                     reason = f"question and response are {length} tokens, it reads at most {longest}"
                     found[place] = Failure(self.name, reason, "policy")
+                elif (top := max(item["input_ids"], default=0)) >= vocabulary:  # on a GPU it would end the process
+                    reason = f"it has {vocabulary} embeddings, none for the token {top}"
+                    found[place] = Failure(self.name, reason, "policy")
                 else:
                     encoded[place] = item
-            pad = model.config.get_text_config().pad_token_id
             # By content, so that the order of arrival cannot change the last bits of a logit.
             order = sorted(encoded, key=lambda place: (len(encoded[place]["input_ids"]), pairs[place]))
-            for batch in _batches(order, encoded, 1 if pad is None else self.tokens_per_batch):
-                found |= dict(zip(batch, self._forward(model, [encoded[place] for place in batch], pad), strict=True))
+            tokens = self.tokens_per_batch or (1024 if model.device.type == "cpu" else 16384)
+            for batch in _batches(order, encoded, tokens):
+                found |= dict(zip(batch, self._forward(model, [encoded[place] for place in batch]), strict=True))
             return [found[place] for place in range(len(pairs))]
 
-    def _forward(self, model: Any, rows: Sequence[Encoded], pad: int | None) -> list[list[float] | Failure]:
+    def _forward(self, model: Any, rows: Sequence[Encoded]) -> list[list[float] | Failure]:
         import torch
 
         try:
-            with torch.inference_mode():
-                logits = model(**_padded(rows, pad or 0, model.device)).logits
-        except (RuntimeError, IndexError, ValueError) as error:  # out of memory, a token without an embedding
-            return [Failure(self.name, f"{type(error).__name__}: {error}")] * len(rows)
+            with torch.inference_mode(), _padding_token(model.config.get_text_config(), rows) as pad:
+                logits = model(**_padded(rows, pad, model.device)).logits
+        except (RuntimeError, IndexError, ValueError) as error:  # out of memory, no token at all
+            if len(rows) > 1:
+                return [found for row in rows for found in self._forward(model, [row])]
+            return [Failure(self.name, f"{type(error).__name__}: {error}", "policy")]
+        expected = (len(rows), model.config.num_labels)
+        if tuple(logits.shape) != expected:
+            raise ConfigError(
+                f"the reward model {self.name} gives logits of shape {tuple(logits.shape)}, not {expected}: one per "
+                "pair and class. A function for Verifier can call it and pick what counts"
+            )
         found: list[list[float] | Failure] = logits.double().tolist()
         return found
 
@@ -123,24 +147,35 @@ def _from_pretrained(name: str, device: str, dtype: str) -> tuple[Any, Any]:
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
+        # Without a word about code of the model's own, transformers would ask at the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local, trust_remote_code=False)
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            source, local_files_only=is_local, dtype=getattr(torch, dtype), output_loading_info=True
+            source,
+            local_files_only=is_local,
+            trust_remote_code=False,
+            dtype=getattr(torch, dtype),
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"the reward model {name} could not be loaded: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"the reward model {name} could not be loaded. {_BY_HAND}. The reason: {error}") from error
+    kind, saved = type(model).__name__, model.config.architectures or []
+    # Weights of a process reward model may fit by name. Wrappers of distributed training put a word before it.
+    if saved and not any(one.endswith(kind) for one in saved):
+        raise ConfigError(f"{name} holds a {' or '.join(saved)}, not a {kind}. {_BY_HAND}")
     if missing := sorted(report["missing_keys"]):
         raise ConfigError(
             f"{name} is no sequence classification model: it has no weights for {', '.join(missing[:3])}. Their random "
-            "values would give random rewards"
+            f"values would give random rewards. {_BY_HAND}"
         )
     return model.to(device).eval(), tokenizer
 
 
 def _longest(model: Any, tokenizer: Any) -> int:
     """Return how many tokens the model reads."""
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return min(int(tokenizer.model_max_length), int(positions or 1 << 30))
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+    learned = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(learned, "padding_idx", None)  # RoBERTa's positions start after that of padding
+    return min(int(tokenizer.model_max_length), positions if padding is None else positions - padding - 1)
 
 
 def _encode(tokenizer: Any, question: str, response: str) -> Encoded | str:
@@ -176,6 +211,19 @@ def _batches(order: Sequence[int], encoded: dict[int, Encoded], tokens: int) -> 
         batch.append(place)
     if batch:
         yield batch
+
+
+@contextmanager
+def _padding_token(config: Any, rows: Sequence[Encoded]) -> Iterator[int]:
+    """Lend a config without a padding token one that is in no row: causal models find a row's last token by it."""
+    own = config.pad_token_id
+    if own is None and len(rows) > 1:
+        used = set(chain.from_iterable(row["input_ids"] for row in rows))
+        config.pad_token_id = next((token for token in range(config.vocab_size) if token not in used), None)
+    try:
+        yield config.pad_token_id or 0
+    finally:
+        config.pad_token_id = own
 
 
 def _padded(rows: Sequence[Encoded], pad: int, device: Any) -> dict[str, Tensor]:

@@ -74,6 +74,16 @@ def test_one_of_several_labels_is_its_softmax(make_case):
             RewardModel((model, Tokenizer()), label=label).critique([make_case("42")])
 
 
+@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
+def test_one_of_several_traits_is_its_own_logit(make_case, problem):
+    names = {"id2label": {0: "helpful", 1: "correct"}, "label2id": {"helpful": 0, "correct": 1}}
+    model = make_model(2, problem_type=problem, **names)
+    feedback = RewardModel((model, Tokenizer()), label="correct").critique([make_case("42")])[0]
+    z = logits_of(model, "42")[1]
+    assert feedback.components["logit"] == pytest.approx(z, abs=1e-5)
+    assert feedback.score == pytest.approx(1 / (1 + math.exp(-z)), abs=1e-5)
+
+
 def test_faults(make_case):
     long = "far too long for a small model " * 3
     cases = [make_case(text) for text in ("42", "", long, "no")] + [make_case(long, question="other")]

@@ -1,4 +1,7 @@
-"""Real models of three architectures with random weights, saved and loaded as a user's would be."""
+"""Real models of the published architectures with random weights, saved and loaded as a user's would be."""
+
+import json
+from pathlib import Path
 
 import pytest
 
@@ -41,14 +44,60 @@ def make_tokenizer(*, chat=True):
     return tokenizer
 
 
-def make_model(kind, **changes):
+def make_word_tokenizer():
+    """BERT's own, which marks the segments of a pair."""
+    from transformers import BertTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    entries = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *"*+-=?.,:", *(f"##{one}" for one in letters)]
+    return BertTokenizer(vocab={entry: place for place, entry in enumerate(entries)})
+
+
+def make_bos_tokenizer():
+    """Both the tokenizer and the chat template put a BOS first, as Llama 3's."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<|bos|>"})
+    bos = [("<|bos|>", tokenizer.bos_token_id)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<|bos|> $A", special_tokens=bos)
+    tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
+    assert tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+    return tokenizer
+
+
+TOKENIZERS = {
+    "chat": make_tokenizer,
+    "bos": make_bos_tokenizer,
+    "pair": lambda: make_tokenizer(chat=False),
+    "words": make_word_tokenizer,
+}
+HEADS = {"num_key_value_heads": 2, "head_dim": 8}
+KINDS = {
+    "Qwen3": HEADS,  # Skywork-Reward-V2
+    "Llama": HEADS,
+    "Gemma2": HEADS | {"sliding_window": 16},
+    "Bert": {},
+    "DistilBert": {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4},
+    "DebertaV2": {  # OpenAssistant's
+        "type_vocab_size": 0, "relative_attention": True, "position_buckets": 16, "position_biased_input": False,
+        "pos_att_type": ["p2c", "c2p"], "share_att_key": True, "norm_rel_ebd": "layer_norm",
+    },
+    "Roberta": {"bos_token_id": 1, "eos_token_id": 2},
+    "ModernBert": {
+        "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2, "local_attention": 16,
+        "initializer_cutoff_factor": 2.0,
+    },
+}  # fmt: skip
+
+
+def make_model(kind, head="SequenceClassification", **changes):
     import torch
     import transformers
 
-    more = {"num_key_value_heads": 2, "head_dim": 8} if kind != "Bert" else {}
-    config = getattr(transformers, f"{kind}Config")(**{**SHAPE, **more, "num_labels": 1, **changes})
+    config = getattr(transformers, f"{kind}Config")(**{**SHAPE, **KINDS[kind], "num_labels": 1, **changes})
     torch.manual_seed(0)
-    return getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+    return getattr(transformers, f"{kind}For{head}")(config).eval()
 
 
 def save(folder, model, tokenizer):
@@ -57,42 +106,101 @@ def save(folder, model, tokenizer):
     return str(folder)
 
 
-def one_by_one(model, rendered):
-    """The logits, without any of our batching."""
+def rewrite_config(folder, **changes):
+    path = Path(folder, "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def documented(folder, model):
+    """The logits as model cards compute them, a pair at a time; a template's BOS is not doubled."""
     import torch
+    from transformers import AutoTokenizer
 
-    with torch.inference_mode():
-        return [model(**{k: torch.tensor([v]) for k, v in item.items()}).logits[0].tolist() for item in rendered]
+    tokenizer, found = AutoTokenizer.from_pretrained(folder), []
+    for question, response in PAIRS:
+        if tokenizer.chat_template:
+            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": response}]
+            text = tokenizer.apply_chat_template(turns, tokenize=False)
+            inputs = tokenizer(text.removeprefix(tokenizer.bos_token or ""), return_tensors="pt")
+        else:
+            inputs = tokenizer(question, response, return_tensors="pt")
+        with torch.inference_mode():
+            found.append(model(**inputs).logits[0].tolist())
+    return found
 
 
-@pytest.mark.parametrize("kind", ["Qwen3", "Llama"])
+@pytest.mark.parametrize("tokens_per_batch", [1, 100, None])
 @pytest.mark.parametrize("pad", [0, None])
-@pytest.mark.parametrize("tokens_per_batch", [1, 100, 16384])
-def test_batches_give_what_each_row_gives_alone(tmp_path, kind, pad, tokens_per_batch):
-    model, tokenizer = make_model(kind, pad_token_id=pad), make_tokenizer()
-    found = SequenceClassifier(
-        save(tmp_path, model, tokenizer), device="cpu", tokens_per_batch=tokens_per_batch
-    ).logits(PAIRS)
-    rendered = [
-        {
-            "input_ids": tokenizer(f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n{r}<|im_end|>\n")[
-                "input_ids"
-            ]
-        }
-        for q, r in PAIRS
-    ]
-    for ours, alone in zip(found, one_by_one(model, rendered), strict=True):
-        assert ours == pytest.approx(alone, abs=1e-5)
+@pytest.mark.parametrize(("kind", "tokenizer"), [("Qwen3", "chat"), ("Llama", "bos"), ("Gemma2", "bos")])
+def test_causal_models_score_as_their_cards_say(tmp_path, kind, tokenizer, pad, tokens_per_batch):
+    model = make_model(kind, pad_token_id=pad)
+    name = save(tmp_path, model, TOKENIZERS[tokenizer]())
+    found = SequenceClassifier(name, device="cpu", tokens_per_batch=tokens_per_batch).logits(PAIRS)
+    assert found == [pytest.approx(alone, abs=1e-5) for alone in documented(name, model)]
     assert len({round(row[0], 4) for row in found}) == len(PAIRS)
 
 
-def test_a_model_without_a_chat_template_reads_a_pair():
-    model, tokenizer = make_model("Bert", num_labels=3), make_tokenizer(chat=False)
+@pytest.mark.parametrize(
+    ("kind", "tokenizer"),
+    [("Bert", "words"), ("DistilBert", "words"), ("DebertaV2", "pair"), ("Roberta", "pair"), ("ModernBert", "pair")],
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # DeBERTa's own
+def test_encoders_score_as_their_cards_say(tmp_path, kind, tokenizer):
+    model = make_model(kind, num_labels=2)
+    name = save(tmp_path, model, TOKENIZERS[tokenizer]())
+    found = SequenceClassifier(name, device="cpu").logits(PAIRS)
+    assert found == [pytest.approx(alone, abs=1e-5) for alone in documented(name, model)]
+    assert len({round(row[0], 4) for row in found}) == len(PAIRS)
+
+
+def test_the_last_token_is_found_where_padding_is_the_end_of_a_turn(tmp_path):
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|im_end|>\\n", "<|im_end|>")
+    model = make_model("Llama", pad_token_id=tokenizer.eos_token_id)
+    name = save(tmp_path, model, tokenizer)
+    assert SequenceClassifier(name, device="cpu").logits(PAIRS) == [
+        pytest.approx(alone, abs=1e-5) for alone in documented(name, model)
+    ]
+
+
+def test_a_model_without_padding_token_reads_batches_and_stays_as_it_is():
+    model, widths = make_model("Llama", pad_token_id=None), []
+    model.register_forward_pre_hook(lambda _, __, inputs: widths.append(len(inputs["input_ids"])), with_kwargs=True)
+    SequenceClassifier((model, make_tokenizer())).logits(PAIRS)
+    assert widths == [len(PAIRS)]
+    assert model.config.pad_token_id is None
+
+
+def test_a_checkpoint_in_bfloat16_loses_nothing(tmp_path):
+    import torch
+    from transformers import Qwen3ForSequenceClassification
+
+    name = save(tmp_path, make_model("Qwen3").to(torch.bfloat16), make_tokenizer())
+    for dtype, precision in (("auto", 1e-5), ("bfloat16", 0.1)):
+        found = SequenceClassifier(name, device="cpu", dtype=dtype).logits(PAIRS)
+        model = Qwen3ForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32 if dtype == "auto" else torch.bfloat16
+        )
+        assert found == [pytest.approx(alone, abs=precision) for alone in documented(name, model)]
+
+
+@pytest.mark.parametrize("poison", ["43", None])
+def test_what_a_batch_fails_on_is_read_alone(poison):
+    model, tokenizer = make_model("Qwen3"), make_tokenizer()
+    calm = SequenceClassifier((model, tokenizer)).logits(PAIRS)
+
+    def out_of_memory(_, __, inputs):
+        texts = tokenizer.batch_decode(inputs["input_ids"])
+        if poison in texts[0] if poison and len(texts) == 1 else len(texts) > 1:
+            raise RuntimeError("out of memory")
+
+    model.register_forward_pre_hook(out_of_memory, with_kwargs=True)
     found = SequenceClassifier((model, tokenizer)).logits(PAIRS)
-    rendered = [dict(tokenizer(q, r)) for q, r in PAIRS]
-    assert set(rendered[0]["token_type_ids"]) == {0, 1}
-    for ours, alone in zip(found, one_by_one(model, rendered), strict=True):
-        assert ours == pytest.approx(alone, abs=1e-5)
+    assert found[:5] == [pytest.approx(row, abs=1e-5) for row in calm[:5]]
+    if poison:
+        assert found[5].reason == "RuntimeError: out of memory"
+    else:
+        assert found[5] == pytest.approx(calm[5], abs=1e-5)
 
 
 def test_what_is_too_long_is_said_and_alone():
@@ -115,8 +223,8 @@ def test_a_template_that_refuses_and_a_token_without_embedding_are_said():
     tokenizer.chat_template = "{{ raise_exception('no assistant here') }}"
     found = SequenceClassifier((make_model("Qwen3"), tokenizer)).logits(PAIRS[:1])
     assert "the chat template refuses the conversation: no assistant here" in found[0].reason
-    small = make_model("Qwen3", vocab_size=10)
-    assert "IndexError" in SequenceClassifier((small, make_tokenizer())).logits(PAIRS[:1])[0].reason
+    small = SequenceClassifier((make_model("Qwen3", vocab_size=10), make_tokenizer()))
+    assert small.logits(PAIRS[:1])[0].reason.startswith("it has 10 embeddings, none for the token ")
 
 
 def test_labels(tmp_path):
@@ -125,13 +233,75 @@ def test_labels(tmp_path):
     assert classifier.labels() == ["bad", "good"]
 
 
-def test_no_random_heads(tmp_path):
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+@pytest.mark.parametrize("problem", [None, "multi_label_classification", "regression"])
+def test_classes_exclude_each_other_unless_the_config_says_so(problem):
+    classifier = SequenceClassifier((make_model("Bert", num_labels=3, problem_type=problem), make_word_tokenizer()))
+    assert classifier.exclusive() == (problem is None)
 
-    language_model = Qwen3ForCausalLM(Qwen3Config(**SHAPE, num_key_value_heads=2, head_dim=8))
-    name = save(tmp_path, language_model, make_tokenizer())
+
+@pytest.mark.parametrize("kind", ["Roberta", "ModernBert"])
+def test_positions_that_are_there(kind):
+    classifier = SequenceClassifier((make_model(kind, max_position_embeddings=34), TOKENIZERS["pair"]()))
+    longest = 33 if kind == "Roberta" else 34  # its positions start behind that of padding, 0 here
+    fits, exceeds = classifier.logits([("q", "x" * (longest - 4)), ("q", "x" * (longest - 3))])
+    assert len(fits) == 1
+    assert exceeds.reason.endswith(f"{longest + 1} tokens, it reads at most {longest}")
+
+
+@pytest.mark.parametrize("kind", ["Qwen3", "ModernBert"])  # the weights fit: nearly, by every name
+def test_a_process_reward_model_is_no_sequence_classifier(tmp_path, kind):
+    tokenizer, model = make_tokenizer(), make_model(kind, "TokenClassification", num_labels=2)
+    with pytest.raises(ConfigError, match=f"holds a {kind}ForTokenClassification, not a .* is a function for Verifier"):
+        SequenceClassifier(save(tmp_path, model, tokenizer)).logits(PAIRS)
+    with pytest.raises(ConfigError, match=r"logits of shape \(6, \d+, 2\), not \(6, 2\)"):
+        SequenceClassifier((model, tokenizer)).logits(PAIRS)
+
+
+def test_no_random_heads(tmp_path):
+    name = save(tmp_path, make_model("Qwen3", "CausalLM"), make_tokenizer())
+    with pytest.raises(ConfigError, match="holds a Qwen3ForCausalLM"):
+        SequenceClassifier(name).logits(PAIRS)
+    rewrite_config(name, architectures=None)
     with pytest.raises(ConfigError, match=r"no weights for score\.weight"):
         SequenceClassifier(name).logits(PAIRS)
+
+
+def test_a_wrapper_of_distributed_training_is_no_other_model(tmp_path):
+    name = save(tmp_path, make_model("Qwen3"), make_tokenizer())
+    rewrite_config(name, architectures=["FSDPQwen3ForSequenceClassification"])
+    assert SequenceClassifier(name).labels() == ["LABEL_0"]
+
+
+def test_code_of_a_models_own_is_neither_run_nor_asked_about(tmp_path, capsys):
+    name = save(tmp_path, make_model("Llama"), make_tokenizer())
+    code = {"AutoConfig": "custom.Config", "AutoModelForSequenceClassification": "custom.RewardModel"}
+    rewrite_config(name, architectures=["LlamaForRewardModelWithGating"], auto_map=code)
+    with pytest.raises(ConfigError, match=r"holds a LlamaForRewardModelWithGating.* passed as \(model, tokenizer\)"):
+        SequenceClassifier(name).logits(PAIRS)
+    rewrite_config(name, model_type="unheard-of")
+    with pytest.raises(ConfigError, match=r"(?s)passed as \(model, tokenizer\).*contains custom code"):
+        SequenceClassifier(name).logits(PAIRS)
+    assert "Do you wish to run" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("head", ["SequenceClassification", "CausalLM"])
+def test_an_adapter_is_read_on_a_classifier_and_passed_loaded_on_a_language_model(tmp_path, head):
+    import peft
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = make_tokenizer()
+    name = save(tmp_path / "base", make_model("Qwen3", head), tokenizer)
+    base = AutoModelForSequenceClassification.from_pretrained(name, num_labels=1)
+    adapted = peft.get_peft_model(base, peft.LoraConfig(task_type="SEQ_CLS", r=2, init_lora_weights=False))
+    adapter = SequenceClassifier(save(tmp_path / "adapter", adapted, tokenizer), device="cpu")
+    found = SequenceClassifier((adapted, tokenizer)).logits(PAIRS)
+    if head == "SequenceClassification":
+        assert adapter.logits(PAIRS) == [pytest.approx(row, abs=1e-5) for row in found]
+    else:
+        with pytest.raises(ConfigError, match=r"An adapter of a language model.* passed as \(model, tokenizer\)"):
+            adapter.logits(PAIRS)
+    merged = save(tmp_path / "merged", adapted.merge_and_unload(), tokenizer)
+    assert SequenceClassifier(merged, device="cpu").logits(PAIRS) == [pytest.approx(row, abs=1e-4) for row in found]
 
 
 def test_names():

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import textgrad_rl as tgr
+from textgrad_rl.critic_eval.measures import auroc
+from textgrad_rl.critics import RewardModel
+from textgrad_rl.quickstart.program import Solver, load_task
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
@@ -62,7 +67,11 @@ def test_embedded_judges_tell_right_from_wrong(tmp_path: Path) -> None:
     said = start(EXAMPLES / "embedded_judges.py", folder=tmp_path)
     assert "rank [1.0, 0.0]" in said
     right, wrong = map(float, re.findall(r"reward-model \[(.*), (.*)\]", said)[0])
-    assert right > wrong
+    assert right > 0.5 > wrong
+    cases = [tgr.Case.of(trace) for trace in Solver(tgr.load_policy("pocket")).run_many(load_task().validation[:150])]
+    labels = [bool(item.correct) for item in tgr.critics.Verifier().critique(cases)]
+    scores = [item.score or 0.0 for item in RewardModel(str(tmp_path / "reward-model")).critique(cases)]
+    assert (auroc(scores, labels) or 0.0) > 0.9
 
 
 @pytest.mark.slow

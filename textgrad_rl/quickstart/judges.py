@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import textgrad_rl as tgr
 from textgrad_rl.pocket import texts
@@ -15,9 +16,16 @@ from textgrad_rl.pocket.misconceptions import DIFFICULTIES
 from textgrad_rl.pocket.questions import draw_from, parse
 from textgrad_rl.pocket.simulate import respond
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _FENCED = re.compile(r"<response (\w+)>\n(.*?)\n</response \1>", re.DOTALL)
-_STEPS = 100
-_BATCH = 32
+_STEPS = 60
+_BATCH = 16
+_TOGETHER = 4
+
+Labelled = tuple[list[int], list[float], list[float]]
+"""A solution's tokens; for each, whether all is right so far; and its weight, 0 in the question."""
 
 
 def ranking_judge() -> tgr.FunctionModel:
@@ -42,32 +50,44 @@ def _score(critique: str, steps: int) -> float:
 def reward_model(policy: Any, *, steps: int = _STEPS, seed: int = 0) -> tuple[Any, Any]:
     """Return the embedded model with a head that tells right solutions from wrong ones, and its tokenizer.
 
-    Trained here, on solutions made up with and without misconceptions to questions of the training split, by
-    ``-log sigmoid(z)`` of right and ``-log sigmoid(-z)`` of wrong ones: no token is sampled for it.
+    Trained here, on solutions made up with and without misconceptions to questions of the training split: no token is
+    sampled for it. The loss is ``-log sigmoid(z)`` where all is right so far and ``-log sigmoid(-z)`` elsewhere, at the
+    last token by the answer, and with a smaller weight at the others, of which a solution has fifty: steps are labelled
+    as in Let's Verify Step by Step, https://arxiv.org/abs/2305.20050.
 
     Args:
         policy: the embedded model; its weights are where training starts, and stay as they are.
-        steps: of 32 solutions each.
+        steps: of 16 solutions each.
         seed: of data and head.
     """
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits
 
     rng = random.Random(seed)
     tokenizer, model = policy.tokenizer, _with_head(policy, seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, steps)
     for _ in range(steps):
-        shown, labels = zip(*(_solution(rng) for _ in range(_BATCH)), strict=True)
-        chats = tokenizer.apply_chat_template(list(shown), tokenize=False)
-        inputs = tokenizer(chats, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt")
-        logits_B = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits[:, 0]
-        binary_cross_entropy_with_logits(logits_B, torch.tensor(labels)).backward()
+        batch = sorted((_solution(tokenizer, rng) for _ in range(_BATCH)), key=lambda item: len(item[0]))
+        for start in range(0, _BATCH, _TOGETHER):  # of like length: of all at once, nearly half would be padding
+            (_loss(model, batch[start : start + _TOGETHER]) / _BATCH).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
     return model.eval(), tokenizer
+
+
+def _loss(model: Any, solutions: Sequence[Labelled]) -> Tensor:
+    """Return the weighted loss, summed; what is padded on the right is never seen by a causal model."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+    from torch.nn.utils.rnn import pad_sequence
+
+    ids_BT, labels_BT, weights_BT = (
+        pad_sequence([torch.tensor(row) for row in rows], batch_first=True) for rows in zip(*solutions, strict=True)
+    )
+    logits_BT = model.score(model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state)[..., 0]
+    return binary_cross_entropy_with_logits(logits_BT, labels_BT, weights_BT, reduction="sum")
 
 
 def _with_head(policy: Any, seed: int) -> Any:
@@ -86,9 +106,19 @@ def _with_head(policy: Any, seed: int) -> Any:
     return model
 
 
-def _solution(rng: random.Random) -> tuple[list[dict[str, str]], float]:
-    """Return a conversation and whether its answer is right."""
+def _solution(tokenizer: Any, rng: random.Random) -> Labelled:
+    """Make up a solution and label it up to its first mistake."""
     question = draw_from("train", rng)
     said = respond(question, "", DIFFICULTIES["hard"], rng, scale=rng.choice((0.3, 1.0)), slips=rng.random() < 0.1)
-    right = texts.extract_answer(said) == question.answer
-    return [{"role": "user", "content": question.text}, {"role": "assistant", "content": said}], float(right)
+    turns = [{"role": "user", "content": question.text}, {"role": "assistant", "content": said}]
+    chat = tokenizer.apply_chat_template(turns, tokenize=False)
+    encoded = tokenizer(chat, add_special_tokens=False, return_offsets_mapping=True)
+    start = chat.rindex(said)
+    ends = [end - start for _, end in encoded["offset_mapping"]]
+    agree = [ours == theirs for ours, theirs in zip(said, texts.solve(question), strict=False)]
+    sound = agree.index(False) if False in agree else len(chat)
+    labels = [float(end <= sound) for end in ends]
+    labels[-1] = float(texts.extract_answer(said) == question.answer)
+    weights = [0.8 * (end > 0) / sum(end > 0 for end in ends) for end in ends]
+    weights[-1] += 0.2
+    return encoded["input_ids"], labels, weights
