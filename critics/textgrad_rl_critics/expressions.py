@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from textgrad_rl_critics.equality import quantity, same_answer
 from textgrad_rl_critics.references import answer_of
 from textgrad_rl_critics.scorers import Extract, Scorer, WaitingScorer, only_quoted
 from textgrad_rl_critics.spans import final_answer
-from textgrad_rl_critics.workers import Workers
+from textgrad_rl_critics.workers import WorkerDiedError, Workers
 from textgrad_rl_graphs.errors import MissingPackageError, PolicyFaultError
 from textgrad_rl_graphs.sync import in_thread
 from textgrad_rl_graphs.types import Example
@@ -60,7 +62,7 @@ def math_verify(*, extract: Extract = final_answer, seconds: float = 5.0, proces
         answer = extract(text)
         same = decided(answer, gold)
         if same is None:
-            same = await in_thread(_compared, workers, expression(answer) or "", expression(gold) or gold, seconds)
+            same = await in_thread(compared, workers, expression(answer) or "", expression(gold) or gold, seconds)
         return same and not only_quoted(text, example, gold, extract)
 
     return WaitingScorer("math_verify", ascore, lambda example: answer_of(example, wanted_by="math_verify"))
@@ -99,13 +101,32 @@ def expression(answer: str) -> str | None:
     return None if len(formulas) > 1 or not _FUNCTIONS.issuperset(words) else text.strip()
 
 
-def _compared(workers: Workers, answer: str, gold: str, seconds: float) -> bool:
-    """Ask math-verify; what cannot be evaluated is a policy fault."""
+def compared(workers: Workers, answer: str, gold: str, seconds: float) -> bool:
+    """Return what math-verify says; what it cannot evaluate is a policy fault.
+
+    Args:
+        workers: of ``expressions_process.py``.
+        answer: of the response.
+        gold: of the reference.
+        seconds: that the processes were given, to be named.
+    """
     shown = answer if len(answer) <= 60 else f"{answer[:57]}..."
+    request = {"answer": answer, "gold": gold}
     try:
-        reply = workers.ask({"answer": answer, "gold": gold})
-    except EOFError as error:
-        raise PolicyFaultError(f"The answer {shown!r} cannot be evaluated within {seconds} s.") from error
+        reply = _asked(workers, request)
+    except WorkerDiedError as error:
+        why = f"within {seconds} s" if error.code == -signal.SIGPROF else f"({error})"
+        raise PolicyFaultError(f"The answer {shown!r} cannot be evaluated {why}.") from error
     if "error" in reply:
         raise PolicyFaultError(f"The answer {shown!r} cannot be evaluated: {reply['error']}.")
     return bool(reply["same"])
+
+
+def _asked(workers: Workers, request: dict[str, str]) -> Any:
+    """Return the reply, of a second process where somebody else, e.g. a system without memory, ended the first."""
+    try:
+        return workers.ask(request)
+    except WorkerDiedError as error:
+        if error.code != -signal.SIGKILL:
+            raise
+    return workers.ask(request)

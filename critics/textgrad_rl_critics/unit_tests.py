@@ -1,7 +1,7 @@
 """Unit tests as a scorer: the share that a model's code passes, in a sandbox.
 
 The code and its tests run in two processes, and only plain data crosses: no exit, printed mark, patched checker, object
-that equals everything or look at the tests makes wrong code pass. Left out: other languages than Python, and packages.
+that equals all or look at the tests makes wrong code pass. Left out: languages other than Python, packages, files.
 """
 
 from __future__ import annotations

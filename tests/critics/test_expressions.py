@@ -1,14 +1,13 @@
 import asyncio
 import subprocess
 import sys
-import time
 
 import pytest
 
 from textgrad_rl_critics import Verifier, math_verify
-from textgrad_rl_critics.expressions import decided, expression
+from textgrad_rl_critics.expressions import compared, decided, expression
 from textgrad_rl_critics.workers import Workers
-from textgrad_rl_graphs.errors import ConfigError, MissingPackageError
+from textgrad_rl_graphs.errors import MissingPackageError, PolicyFaultError
 from textgrad_rl_graphs.feedback import Case
 from textgrad_rl_graphs.types import Example
 
@@ -94,20 +93,20 @@ def test_no_warning_at_exit_and_no_process_left():
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-ECHO = "import os, sys\nprint('ready', flush=True)\nfor line in sys.stdin:\n    os._exit(1) if 'die' in line else print(line, end='', flush=True)"  # noqa: E501
+DIES = (
+    "import os, pathlib, signal, sys\nprint('ready', flush=True)\nlives = pathlib.Path(sys.argv[2])\n"
+    "for line in sys.stdin:\n"
+    "    if lives.exists(): print('{\"same\": true}', flush=True)\n"
+    "    else: lives.touch(); os.kill(os.getpid(), getattr(signal, sys.argv[1]))"
+)
 
 
-def test_a_process_that_dies_is_replaced():
-    workers = Workers([sys.executable, "-c", ECHO], size=1)
-    assert workers.ask({"n": 1}) == {"n": 1}
-    with pytest.raises(EOFError):
-        workers.ask("die")
-    assert workers.ask([2]) == [2]
+def test_who_ended_the_process_decides_whose_fault_it_is(tmp_path):
+    def ended_by(name):
+        return Workers([sys.executable, "-c", DIES, name, str(tmp_path / name)], size=1)
 
-
-def test_processes_are_lazy_and_one_that_cannot_start_says_so():
-    began = time.monotonic()
-    workers = Workers([sys.executable, "-c", "raise SystemExit('no')"], size=1000)
-    assert time.monotonic() - began < 1
-    with pytest.raises(ConfigError, match="cannot be started"):
-        workers.ask(1)
+    assert compared(ended_by("SIGKILL"), "x", "x", 5.0) is True  # the system, for want of memory: asked again
+    with pytest.raises(PolicyFaultError, match=r"'x' cannot be evaluated within 5.0 s"):
+        compared(ended_by("SIGPROF"), "x", "x", 5.0)
+    with pytest.raises(PolicyFaultError, match=r"'x' cannot be evaluated \(.*SIGSEGV\)"):
+        compared(ended_by("SIGSEGV"), "x", "x", 5.0)

@@ -1,12 +1,13 @@
 """Code that is right passes, wrong code does not whatever it tries, and what is stopped leaves the others alone."""
 
-import json
+import re
+import sys
 
 import pytest
 
 from textgrad_rl_critics import Sandbox, Verifier, unit_tests
 from textgrad_rl_critics.unit_tests import last_code
-from textgrad_rl_graphs.errors import ConfigError, DataError, PolicyFaultError
+from textgrad_rl_graphs.errors import DataError
 from textgrad_rl_graphs.feedback import Case
 from textgrad_rl_graphs.types import Example
 
@@ -64,6 +65,7 @@ def root(x):
     return math.sqrt(x)
 def naturals():
     yield from range(3)
+def sizes(stacks): return {name: len(stack) for name, stack in stacks.items()}
 """
 RICH_TESTS = """
 stack = Stack()
@@ -76,6 +78,8 @@ assert numbers == [1, 2, 3]
 assert apply(lambda x: x + 1, 2) == 3
 assert math.isclose(root(2), 1.4142, rel_tol=1e-3)
 assert list(naturals()) == [0, 1, 2]
+assert sizes({"one": stack, "none": Stack()}) == {"one": 1, "none": 0}
+assert root(math.pi) == math.sqrt(math.pi)
 try:
     root(-1)
 except ValueError as error:
@@ -121,80 +125,46 @@ def test_a_cheat_does_not_pay(sandbox, cheat):
     assert feedback[0].fault is None or "0 of 2 tests" in feedback[0].critique
 
 
-HOSTILE = {
+STOPPED = {
     "no Python": ("It is 2 * x.", "SyntaxError"),
     "fork bomb": ("import os\nwhile True: os.fork()", "PermissionError"),
-    "another program": ("import os\nos.execv('/bin/sh', ['sh'])", "PermissionError"),
     "socket": ("import socket\ndef double(x): socket.socket(); return 2 * x", "PermissionError"),
-    "signal to others": ("import os\nos.kill(os.getppid(), 9)", "PermissionError"),
     "memory": ("def double(x): return bytearray(10**11)", "MemoryError"),
-    "sleep": ("import time\ntime.sleep(100)", "stopped after 3.0 s"),
-    "large file": ("def double(x): open('x', 'wb').write(bytes(10**8)); return 2 * x", "File too large"),
+    "busy": ("def double(x):\n    while True: pass", "processor time"),
+    "file": ("def double(x): open('x', 'wb').write(bytes(10**8)); return 2 * x", "OSError|PermissionError"),
 }
 
 
-async def test_what_is_stopped_says_why_and_the_rest_is_unharmed():
-    sandbox = Sandbox(require="limits", seconds=3.0, concurrent=4)
-    if sandbox.isolation == "limits":
-        pytest.skip("no filter of system calls on this machine")
-    task = example(ASSERTS)
-    codes = [code for pair in HOSTILE.values() for code in (pair[0], RIGHT)]
-    verifier = Verifier(unit_tests(Sandbox(seconds=60)))
-    slow = Verifier(unit_tests(sandbox))
-    cases = [Case.of_text(task, code, sample=index) for index, code in enumerate(codes)]
-    feedback = await verifier.acritique([case for case in cases if "sleep" not in case.text])
-    feedback[12:12] = await slow.acritique([case for case in cases if "sleep" in case.text])
-    for index, (_, words) in enumerate(HOSTILE.values()):
-        stopped, fine = feedback[2 * index : 2 * index + 2]
+def test_what_is_stopped_is_a_policy_fault_with_its_reason_and_the_rest_is_unharmed(sandbox):
+    patient = Sandbox(seconds=60, cpu_seconds=1)
+    codes = [code for code, _ in STOPPED.values() for code in (code, RIGHT)]
+    cases = [Case.of_text(example(ASSERTS), code, sample=index) for index, code in enumerate(codes)]
+    feedback = Verifier(unit_tests(patient)).critique(cases)
+    for (_, words), stopped, fine in zip(STOPPED.values(), feedback[::2], feedback[1::2], strict=True):
         assert (stopped.score, stopped.fault) == (0.0, "policy")
-        assert words in stopped.critique
+        assert re.search(words, stopped.critique)
         assert (fine.score, fine.correct, fine.fault) == (1.0, True, None)
 
 
-def test_files_and_secrets_are_out_of_reach_in_bubblewrap(sandbox, tmp_path, monkeypatch):
-    if sandbox.isolation != "bubblewrap":
-        pytest.skip("no bubblewrap here")
-    monkeypatch.setenv("SECRET_KEY", "open sesame")
-    (tmp_path / "secret").write_text("open sesame")
-    said = sandbox.run(
-        "import glob, json, os\n"
-        f"paths = [{str(tmp_path / 'secret')!r}, *glob.glob('/proc/*/environ')]\n"
-        "seen = [open(path).read() for path in paths if os.path.exists(path)]\n"
-        f"try: open({str(tmp_path / 'new')!r}, 'w')\n"
-        "except OSError: seen.append('refused')\n"
-        "print(json.dumps([seen, dict(os.environ)]))"
-    )
-    seen, environment = json.loads(said.output)
-    assert seen == ["refused"]
-    assert "SECRET_KEY" not in environment
-    assert not (tmp_path / "new").exists()
+def test_programs_that_are_stopped(sandbox):
+    task = example([{"input": "2", "output": "4"}, {"input": "3", "output": "6"}])
+    codes = ["print(2 * int(input()))", "import os\nos.fork()", "print(4 // (int(input()) - 3))"]
+    right, stopped, raised = Verifier(unit_tests(sandbox)).critique([Case.of_text(task, code) for code in codes])
+    assert (right.score, right.fault) == (1.0, None)
+    assert (stopped.score, stopped.fault) == (0.0, "policy")
+    assert "PermissionError" in stopped.critique
+    assert "0 of 2 tests passed" in stopped.critique
+    assert (raised.score, raised.fault) == (0.0, None)  # one run came to its end
 
 
-def test_a_program_that_never_stops_writing(sandbox):
-    outcome = sandbox.run("while True: print('x' * 4096)")
-    assert len(outcome.output) <= sandbox.output_mib << 20
-    assert "File too large" in outcome.reason
-
-
-def test_processor_time_is_limited():
-    with pytest.raises(PolicyFaultError, match="processor time"):
-        unit_tests(Sandbox(require="limits", cpu_seconds=1, seconds=60))("while True: pass", example(ASSERTS))
-
-
-def test_threads_and_event_loops_are_left(sandbox):
-    code = (
-        "import asyncio, threading\nasync def main(): return 7\nprint(asyncio.run(main()))\n"
-        "thread = threading.Thread(target=print, args=('thread',)); thread.start(); thread.join()"
-    )
-    assert sandbox.run(code).output == "7\nthread\n"
-
-
-def test_less_isolation_than_required_runs_nothing(monkeypatch):
-    monkeypatch.setattr("textgrad_rl_critics.sandbox._works", lambda isolation, setup: False)
-    with pytest.raises(ConfigError, match=r"'seccomp'.*offers 'limits'"):
-        Sandbox().run("print(1)")
-    assert Sandbox(require="limits").isolation == "limits"
-    assert Sandbox(require="limits").run("print(1)").output == "1\n"
+def test_a_sandbox_that_does_not_start_is_a_critic_fault(monkeypatch):
+    sandbox = Sandbox(require="limits")
+    vars(sandbox)["isolation"] = "bubblewrap"
+    refuse = [sys.executable, "-c", "raise SystemExit('no namespaces left')"]
+    monkeypatch.setattr("textgrad_rl_critics.isolation._bubblewrap", lambda: refuse)
+    feedback = Verifier(unit_tests(sandbox)).critique([Case.of_text(example(ASSERTS), RIGHT)])
+    assert (feedback[0].score, feedback[0].fault) == (None, "critic")
+    assert "did not start: no namespaces left" in feedback[0].critique
 
 
 def test_a_broken_test_is_no_fault_of_the_policy(sandbox):
@@ -209,12 +179,6 @@ def test_a_broken_test_is_no_fault_of_the_policy(sandbox):
 def test_missing_or_unreadable_tests_are_found_before_anything_runs(tests):
     with pytest.raises(DataError, match="tests"):
         unit_tests().check(example(tests))
-
-
-def test_wrong_settings():
-    for settings in ({"require": "nothing"}, {"seconds": 0}, {"memory_mib": -1}, {"concurrent": 0}):
-        with pytest.raises(ConfigError, match=next(iter(settings))):
-            Sandbox(**settings)
 
 
 def test_last_code():

@@ -2,5 +2,5 @@
 
 ``program`` runs code as a script. ``solution`` runs code and answers calls to what it defines; ``checks`` runs tests,
 in another process, so that the code under test can neither read them nor change who judges. Both speak ``wire``, and
-all put on ``confine`` first.
+all enter through ``confine``, which uses ``landlock``, ``seccomp`` and ``libc``.
 """

@@ -15,7 +15,7 @@ import sys
 import types
 from typing import Any, BinaryIO, NoReturn
 
-from .confine import confine
+from .confine import enter
 from .wire import decode, encode, receive, send
 
 
@@ -95,24 +95,22 @@ class StandIn:
 
 def main() -> None:
     """Run the tests one by one and report each as a line of JSON."""
-    setup = json.load(os.fdopen(int(sys.argv[2])))
+    setup = enter()
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # what tests print is no report
-    confine(setup["limits"], filtered=setup["filtered"])
     remote = Remote(os.fdopen(setup["requests"], "wb"), os.fdopen(setup["replies"], "rb"))
 
     def say(**words: Any) -> None:
         print(json.dumps(words), file=report, flush=True)
 
     try:
-        kind, *content = receive(remote.replies)
+        namespace: dict[str, Any] = {"__name__": "tests"} | _defined(remote, setup["entry_point"])
     except EOFError:
         return say(gone=True)
-    if kind == "raised":
-        return say(failed=f"{content[0]}: {content[1]}")
-    # Else the code could replace what tests judge with, e.g. abs.
-    allowed = set(content[0]) - (set(vars(builtins)) - {setup["entry_point"]})
-    namespace: dict[str, Any] = {"__name__": "tests"} | {name: remote.value(content[0][name]) for name in allowed}
+    except CodeError as error:
+        return say(failed=str(error))
+    except Exception as error:
+        return say(failed=f"what it defines cannot be read: {type(error).__name__}: {error}")
     for source, counts in setup["steps"]:
         try:
             exec(compile(source, "tests.py", "exec"), namespace)
@@ -128,10 +126,25 @@ def main() -> None:
     return say(done=True)
 
 
+def _defined(remote: Remote, entry_point: str | None) -> dict[str, Any]:
+    """Return what the code defines, except the names of what tests judge with, e.g. ``abs``, ``__builtins__``."""
+    kind, *content = receive(remote.replies)
+    if kind == "raised":
+        raise CodeError(f"{content[0]}: {content[1]}")
+    kept = set(vars(builtins)) - {entry_point}
+    return {
+        name: remote.value(value)
+        for name, value in content[0].items()
+        if name not in kept and not name.startswith("__")
+    }
+
+
 def _handed(value: Any) -> tuple[Any, ...]:
     """Encode what a test hands to the code."""
     if isinstance(value, StandIn):
         return "object", value._target
+    if isinstance(value, types.ModuleType):
+        return "module", value.__name__
     if isinstance(value, types.FunctionType) and not value.__code__.co_freevars:
         return "function", marshal.dumps(value.__code__)
     raise BrokenTestError(f"a {type(value).__name__} cannot be handed to the code under test")

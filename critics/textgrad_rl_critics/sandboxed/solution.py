@@ -5,16 +5,15 @@ Whatever the code does here, it can only give values to the process of the tests
 
 from __future__ import annotations
 
-import json
+import importlib
 import marshal
 import operator
 import os
-import sys
 import traceback
 import types
 from typing import Any
 
-from .confine import confine
+from .confine import enter
 from .wire import decode, encode, receive, send
 
 _OPERATIONS: dict[str, Any] = {
@@ -33,8 +32,7 @@ _OPERATIONS: dict[str, Any] = {
 
 def main() -> None:
     """Run the code, tell the names it defines, and serve until the tests end."""
-    setup = json.load(os.fdopen(int(sys.argv[2])))
-    confine(setup["limits"], filtered=setup["filtered"])
+    setup = enter()
     requests, replies = os.fdopen(setup["requests"], "rb"), os.fdopen(setup["replies"], "wb")
     objects: list[Any] = []
 
@@ -47,6 +45,8 @@ def main() -> None:
     def given(kind: str, content: Any) -> Any:
         if kind == "object":
             return objects[content]
+        if kind == "module":
+            return importlib.import_module(content)
         return types.FunctionType(marshal.loads(content), {"__builtins__": __builtins__})
 
     namespace: dict[str, Any] = {"__name__": "solution"}

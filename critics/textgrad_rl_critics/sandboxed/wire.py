@@ -14,11 +14,18 @@ from typing import Any, BinaryIO
 _MOST_BYTES = 64 << 20
 _LENGTH = struct.Struct("<Q")
 _ATOMS: tuple[Any, ...] = (bool, int, float, complex, str, bytes)
+_CONTAINERS: dict[str, Any] = {kind.__name__: kind for kind in (list, tuple, set, frozenset, dict)}
 
 
 def send(stream: BinaryIO, message: Any) -> None:
-    """Write a message of tuples, lists and plain data."""
+    """Write a message of tuples, lists and plain data.
+
+    Raises:
+        ValueError: for more than fits into one message.
+    """
     data = marshal.dumps(message)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"no more than {_MOST_BYTES >> 20} MiB can be handed over")
     stream.write(_LENGTH.pack(len(data)) + data)
     stream.flush()
 
@@ -42,23 +49,30 @@ def receive(stream: BinaryIO) -> Any:
 
 
 def encode(value: Any, other: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """Return a value as plain data, or list and tuple of such; ``other`` says how all else crosses."""
+    """Return a value as plain data, or a container of such; ``other`` says how all else crosses."""
+    try:
+        return _encoded(value, other)
+    except RecursionError:  # it holds itself
+        return other(value)
+
+
+def _encoded(value: Any, other: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
     try:
         return "data", plain(value)
-    except (TypeError, RecursionError):
-        if type(value) in (list, tuple):
-            return type(value).__name__, [encode(item, other) for item in value]
-        return other(value)
+    except TypeError:
+        if type(value) not in _CONTAINERS.values():
+            return other(value)
+        items = value.items() if type(value) is dict else value
+        return type(value).__name__, [_encoded(item, other) for item in items]
 
 
 def decode(message: tuple[Any, ...], other: Callable[..., Any]) -> Any:
     """Return the value of a message; ``other(kind, *rest)`` makes all that is no plain data."""
     kind, *rest = message
     if kind == "data":
-        return rest[0]
-    if kind in ("list", "tuple"):
-        items = [decode(item, other) for item in rest[0]]
-        return items if kind == "list" else tuple(items)
+        return plain(rest[0])  # who sent it may not have used encode
+    if kind in _CONTAINERS:
+        return _CONTAINERS[kind](decode(item, other) for item in rest[0])
     return other(kind, *rest)
 
 
