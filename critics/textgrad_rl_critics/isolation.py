@@ -16,7 +16,7 @@ files. Left out: faults of the kernel, which a virtual machine would contain.
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import shutil
 import signal
@@ -83,7 +83,7 @@ class Process:
             OSError: with its reason.
         """
         if os.fstat(self._settings.fileno()).st_size:
-            self.kill()
+            self.wait(1.0)  # it may be about to say why
             raise OSError(f"a process of the sandbox did not start: {self.reason() or 'it ended'}")
 
     def output(self) -> str:
@@ -131,7 +131,7 @@ def started(
         tempfile.TemporaryFile() as stderr,
     ):
         Path(folder).chmod(0o500)
-        given.write(json.dumps(setup).encode())
+        given.write(marshal.dumps(setup))
         given.seek(0)
         command = [*_python(), str(_INSIDE.parent), str(given.fileno()), f"{_INSIDE.name}.{role}"]
         if isolation == "bubblewrap":

@@ -6,12 +6,12 @@ packages, as code in the sandbox has the standard library alone; and files, of w
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
-import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,19 +114,30 @@ class Sandbox:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, program, stdin)
 
-    async def acheck(self, code: str, steps: Sequence[tuple[str, bool]], *, entry_point: str | None = None) -> Report:
+    async def acheck(
+        self,
+        code: str,
+        steps: Sequence[tuple[str, bool]],
+        *,
+        entry_point: str | None = None,
+        imports: Sequence[str] = (),
+        helpers: Collection[str] = (),
+    ) -> Report:
         """Run tests of a piece of code, which runs in another process than they do.
 
         Args:
             code: what is tested.
             steps: statements in order, each with whether it is a test or prepares those that follow.
             entry_point: a name the tests use although Python has one like it, e.g. ``sum``.
+            imports: import statements without which the tests are broken.
+            helpers: names without which the tests are broken: the code may define them, and was not asked to.
 
         Raises:
             ConfigError: when this machine offers less than the required isolation.
             OSError: when a process does not start, for a reason of this machine.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._check, code, steps, entry_point)
+        tests = {"steps": list(steps), "entry_point": entry_point, "imports": list(imports), "helpers": list(helpers)}
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._check, code, tests)
 
     run = blocking(arun)
     check = blocking(acheck)
@@ -141,7 +152,7 @@ class Sandbox:
                 process.check_began()
                 return Outcome(process.output(), f"stopped after {self.seconds} s" if late else process.reason())
 
-    def _check(self, code: str, steps: Sequence[tuple[str, bool]], entry_point: str | None) -> Report:
+    def _check(self, code: str, checks: Mapping[str, Any]) -> Report:
         isolation, limits = self._required(), self._limits
         with contextlib.ExitStack() as stack:
             with contextlib.ExitStack() as ours:
@@ -150,8 +161,7 @@ class Sandbox:
                     ours.callback(os.close, end)
                 read_request, write_request, read_reply, write_reply = ends
                 there: dict[str, Any] = {"code": code, "requests": read_request, "replies": write_reply}
-                here: dict[str, Any] = {"steps": list(steps), "entry_point": entry_point}
-                here |= {"requests": write_request, "replies": read_reply}
+                here = {**checks, "requests": write_request, "replies": read_reply}
                 solution = stack.enter_context(
                     started("solution", isolation, limits, there, pass_fds=(read_request, write_reply))
                 )
@@ -159,17 +169,19 @@ class Sandbox:
                     started("checks", isolation, limits, here, pass_fds=(write_request, read_reply))
                 )
             late = tests.wait(self.seconds)
-            solution.check_began()
             tests.check_began()
             # A last line without an end is one that did not fit into the file.
-            lines = [json.loads(line) for line in tests.output().split("\n")[:-1]]
+            lines = [ast.literal_eval(line) for line in tests.output().split("\n")[:-1]]
             results = [line for line in lines if "passed" in line]
             last = lines[-1] if lines else {}
+            if broken := last.get("broken", ""):  # found before the other process began, perhaps
+                return Report(passed=(), reasons=(), stopped="", broken=broken)
+            solution.check_began()
             return Report(
                 passed=tuple(line["passed"] for line in results),
                 reasons=tuple(line["why"] for line in results if not line["passed"]),
                 stopped=f"stopped after {self.seconds} s" if late else _stopped(last, solution, tests),
-                broken=last.get("broken", ""),
+                broken="",
             )
 
     def _required(self) -> Isolation:
@@ -190,7 +202,7 @@ class Sandbox:
 
 def _stopped(last: Mapping[str, Any], solution: Process, tests: Process) -> str:
     """Return why tests that are not late came to no end, from the last line of their report; "" when they did."""
-    if "done" in last or "broken" in last:
+    if "done" in last:
         return ""
     if "failed" in last:
         return str(last["failed"])

@@ -10,9 +10,9 @@ import ast
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
+from textgrad_rl_critics.python_tests import PythonTests, read_tests
 from textgrad_rl_critics.sandbox import Outcome, Report, Sandbox
 from textgrad_rl_critics.scorers import Extract, Scorer, WaitingScorer
 from textgrad_rl_critics.spans import without_reasoning
@@ -27,15 +27,18 @@ _DENIED = ("MemoryError", "OSError", "PermissionError", "FileNotFoundError", "Bl
 def unit_tests(sandbox: Sandbox | None = None, *, extract: Extract | None = None) -> Scorer:
     r"""Return a scorer that runs the tests of ``example.metadata["tests"]``: the share passed, 1 is all.
 
-    The tests have one of three forms:
+    The tests have one of two forms:
 
-    * a list of statements, each a test: ``["assert f(1) == 2", ...]`` (MBPP);
-    * source code: its asserts and calls on the top level are the tests, all else prepares them; where it defines
-      ``check``, that is called with ``metadata["entry_point"]`` (HumanEval);
-    * what a whole program reads and should write: ``[{"input": "2\n", "output": "4\n"}, ...]``, or the two lists
+    * Python, as source or a list of it, with asserts (MBPP), with ``check(candidate)`` beside
+      ``metadata["entry_point"]`` (HumanEval), or with a ``unittest.TestCase``. What counts as a test is told in
+      :func:`~textgrad_rl_critics.python_tests.read_tests`.
+    * What a whole program reads and should write: ``[{"input": "2\n", "output": "4\n"}, ...]``, or the two lists
       ``{"inputs": [...], "outputs": [...]}`` (APPS). Space at the ends of lines is forgiven.
 
-    Code that cannot be run, or is stopped, is a policy fault, with the reason as its critique.
+    Code that cannot be run, or is stopped, is a policy fault, with the reason as its critique. Tests that no code could
+    pass leave the case unscored: those that import what the sandbox lacks, or use a name that neither they, Python nor
+    the code define and nobody asked for. Asked for are the entry point and the names in the inputs and the reference;
+    where the tests use none of these, all that they use.
 
     Args:
         sandbox: where the code runs; ``Sandbox()`` when None.
@@ -48,12 +51,11 @@ def unit_tests(sandbox: Sandbox | None = None, *, extract: Extract | None = None
     place, code_of = sandbox or Sandbox(), extract or last_code
 
     async def ascore(text: str, example: Example) -> float:
-        tests = _tests_of(example)
-        if tests.programs:
-            outcomes = await asyncio.gather(*(place.arun(code_of(text), given) for given, _ in tests.programs))
-            return _share_of_programs(outcomes, [wanted for _, wanted in tests.programs])
-        report = await place.acheck(code_of(text), tests.steps, entry_point=example.metadata.get("entry_point"))
-        return _share(report, sum(counts for _, counts in tests.steps))
+        tests, code = _tests_of(example), code_of(text)
+        if isinstance(tests, PythonTests):
+            return _share(await place.acheck(code, tests.steps, **_expected(tests, example)), tests.total)
+        outcomes = await asyncio.gather(*(place.arun(code, given) for given, _ in tests))
+        return _share_of_programs(outcomes, [wanted for _, wanted in tests])
 
     return WaitingScorer("unit_tests", ascore, _tests_of)
 
@@ -69,17 +71,14 @@ def last_code(text: str) -> str:
     return blocks[-1] if blocks else text
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Tests:
-    """Statements, each with whether it is a test, or what programs read and should write."""
-
-    steps: tuple[tuple[str, bool], ...] = ()
-    programs: tuple[tuple[str, str], ...] = ()
-
-
-def _tests_of(example: Example) -> _Tests:
+def _tests_of(example: Example) -> PythonTests | list[tuple[str, str]]:
+    """Return the tests, or what programs read and should write."""
     tests = example.metadata.get("tests")
+    if not tests:
+        raise DataError(
+            f"unit_tests needs tests, and the example {example.key} has none: build it as "
+            "Example(inputs, metadata={'tests': ['assert f(1) == 2']})"
+        )
     try:
         found = _read(tests, example.metadata.get("entry_point"))
     except (SyntaxError, KeyError, TypeError, ValueError) as error:
@@ -87,37 +86,49 @@ def _tests_of(example: Example) -> _Tests:
             f"the tests of the example {example.key} cannot be read ({type(error).__name__}: {error}): give a list of "
             "assert statements, Python source, or a list of {'input': ..., 'output': ...}"
         ) from error
-    if not found.steps and not found.programs:
+    if isinstance(found, PythonTests) and not found.total:
         raise DataError(
-            f"unit_tests needs tests, and the example {example.key} has none: build it as "
-            "Example(inputs, metadata={'tests': ['assert f(1) == 2']})"
+            f"the tests of the example {example.key} assert nothing, so that any code passes: write "
+            "'assert f(1) == 2', or give the entry_point of a check(candidate)"
         )
     return found
 
 
-def _read(tests: Any, entry_point: str | None) -> _Tests:
+def _read(tests: Any, entry_point: str | None) -> PythonTests | list[tuple[str, str]]:
     if isinstance(tests, str):
-        return _Tests(steps=_statements(tests, entry_point))
+        return read_tests(tests, entry_point)
     if isinstance(tests, Mapping):
-        return _Tests(programs=tuple(zip(tests["inputs"], tests["outputs"], strict=True)))
-    items: Sequence[Any] = tests or []
-    if all(isinstance(item, str) for item in items):
-        for item in items:
-            ast.parse(item)
-        return _Tests(steps=tuple((item, True) for item in items))
-    return _Tests(programs=tuple((str(item["input"]), str(item["output"])) for item in items))
+        tests = [
+            {**tests, "input": given, "output": wanted}
+            for given, wanted in zip(tests["inputs"], tests["outputs"], strict=True)
+        ]
+    if all(isinstance(item, str) for item in tests):
+        for item in tests:
+            ast.parse(item)  # a string that ends in the next one is an error of its own
+        return read_tests("\n".join(tests), entry_point)
+    return [(_stream(item, "input"), _stream(item, "output")) for item in tests]
 
 
-def _statements(source: str, entry_point: str | None) -> tuple[tuple[str, bool], ...]:
-    nodes = ast.parse(source).body
-    steps = [(ast.unparse(node), isinstance(node, ast.Assert) or _is_call(node)) for node in nodes]
-    if entry_point and any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in nodes):
-        steps.append((f"check({entry_point})", True))
-    return tuple(steps) if any(counts for _, counts in steps) else ()
+def _stream(test: Mapping[str, Any], name: str) -> str:
+    """Return what a program reads or writes.
+
+    Raises:
+        ValueError: for the arguments and the result of a function, which APPS and LiveCodeBench have as well.
+    """
+    if test.get("fn_name") or test.get("testtype", "stdin") != "stdin":
+        raise ValueError("calls of a function are no input and output of a program: write them as asserts")
+    if not isinstance(test[name], str | int | float):
+        raise TypeError(f"{name} is the text of a program, got a {type(test[name]).__name__}")
+    return str(test[name])
 
 
-def _is_call(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+def _expected(tests: PythonTests, example: Example) -> dict[str, Any]:
+    """Return what the tests need beside the code: their imports, and names that nobody asked the code to define."""
+    entry_point = example.metadata.get("entry_point")
+    said = " ".join(map(str, (entry_point, *example.inputs.values(), example.answer, example.solution)))
+    asked = tests.names.intersection(re.findall(r"\w+", said))
+    helpers = sorted(tests.names - asked) if asked else []
+    return {"entry_point": entry_point, "imports": tests.imports, "helpers": helpers}
 
 
 def _share(report: Report, total: int) -> float:

@@ -54,7 +54,7 @@ def write_median(system: str, question: str) -> str:
 
 
 def name_case(critique: str, call: str) -> str:
-    """Tell from the traceback which kind of input was forgotten."""
+    """Tell from the errors which kind of input was forgotten."""
     cases = {"IndexError": "Think of empty lists.", "AssertionError": "Think of lists of even length."}
     return " ".join(advice for error, advice in cases.items() if error in critique)
 

@@ -32,6 +32,14 @@ def fenced(code):
 
 
 HUMAN_EVAL = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate([1]) == [1, 1]\n"
+CASE = """
+import unittest
+class TestDouble(unittest.TestCase):
+    def setUp(self): self.two = 2
+    def test_two(self): self.assertEqual(double(self.two), 4)
+    def test_one(self): self.assertEqual(double(1), 2)
+    def test_text(self): self.assertRaises(TypeError, double, None)
+"""
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,15 @@ HUMAN_EVAL = "def check(candidate):\n    assert candidate(2) == 4\n    assert ca
         (RIGHT, ASSERTS, {}, 1.0),
         ("def double(x):\n    return 4", ASSERTS, {}, 1 / 3),
         (RIGHT, "wanted = double(2)\nassert wanted == 4\nassert double(1) == 3", {}, 0.5),
+        ("def double(x): return 0", ["import math", "assert double(2) == 4"], {}, 0.0),
+        ("def double(x): return 0", "wanted = 4\nprint(wanted)\nassert double(2) == wanted", {}, 0.0),
+        (RIGHT, ["import math", "", "assert double(math.pi) > 6"], {}, 1.0),
+        ("def double(x): return 5", ["double(2) == 4", "double(2) == 5"], {}, 0.5),
+        ("def double(x): return 4", ["for x in (2, 3):\n    assert double(x) == 2 * x"], {}, 0.0),
+        ("def double(x): return 4", CASE, {}, 1 / 3),
+        ("def twice(x): return 2 * x", ASSERTS, {}, 0.0),
         (RIGHT, HUMAN_EVAL, {"entry_point": "double"}, 1.0),
+        (RIGHT, [HUMAN_EVAL], {"entry_point": "double"}, 1.0),
         ("def double(x): return x", HUMAN_EVAL, {"entry_point": "double"}, 0.0),
         ("print(2 * int(input()))", [{"input": "2\n", "output": "4\n"}, {"input": "3", "output": "6"}], {}, 1.0),
         ("print(4)", {"inputs": ["2", "3"], "outputs": ["4", "6"]}, {}, 0.5),
@@ -98,7 +114,7 @@ CHEATS = {
     "exits in a call": "import os\ndef double(x): os._exit(0)",
     "prints the mark": 'def double(x): print(\'{"passed": true}\\n\' * 3, flush=True)',
     "writes the mark to every file": (
-        "import os\ndef double(x):\n    for fd in range(64):\n"
+        "import os\ndef double(x):\n    for fd in range(1024):\n"
         "        try: os.write(fd, b'{\"passed\": true}\\n')\n        except OSError: pass"
     ),
     "equals everything": (
@@ -167,17 +183,67 @@ def test_a_sandbox_that_does_not_start_is_a_critic_fault(monkeypatch):
     assert "did not start: no namespaces left" in feedback[0].critique
 
 
-def test_a_broken_test_is_no_fault_of_the_policy(sandbox):
-    feedback = Verifier(unit_tests(sandbox)).critique([Case.of_text(example(["assert double(iter([])) == 1"]), RIGHT)])
-    assert (feedback[0].score, feedback[0].fault) == (None, "critic")
-    assert "list_iterator" in feedback[0].critique
+BROKEN = {
+    "imports a package": (["import numpy", "assert double(2) == 4"], "No module named 'numpy'"),
+    "imports in one item": (["import numpy\nassert double(2) == 4"], "No module named 'numpy'"),
+    "imports in a function": ("def check():\n    import numpy\n    assert double(2) == 4\ncheck()", "numpy"),
+    "imports the code": (["from solution import double", "assert double(2) == 4"], "No module named 'solution'"),
+    "imports a name that is not there": ("from math import half\nassert half(4) == double(1)", "half"),
+    "uses a name that nobody defines": (["assert double(2) == 4 and undefined_name"], "'undefined_name'"),
+    "returns": (["return double(2)", "assert double(2) == 4"], "outside function"),
+    "hands over what cannot cross": (["assert double(iter([])) == 1"], "list_iterator"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the critic unit_tests could not judge")
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_test_that_cannot_be_is_no_fault_of_the_policy_and_no_code_decides_that(sandbox, name):
+    tests, words = BROKEN[name]
+    codes = [RIGHT, "def double(x): return []"] + ["def f(x): return x"] * (name != "hands over what cannot cross")
+    for item in Verifier(unit_tests(sandbox)).critique([Case.of_text(example(tests), code) for code in codes]):
+        assert (item.score, item.fault) == (None, "critic")
+        assert words in item.critique
+
+
+def test_a_name_that_is_missing_is_the_fault_of_the_code_where_the_example_asks_for_it(sandbox):
+    tests = ["assert encode(1) == 2", "assert decode(2) == 1", "assert encode(2) == 3"]
+    half, both = "def encode(x): return x + 1", "def encode(x): return x + 1\ndef decode(x): return x - 1"
+
+    def scored(question, code, **metadata):
+        task = Example({"question": question}, **{"metadata": {"tests": tests}, **metadata})
+        feedback = Verifier(unit_tests(sandbox)).critique([Case.of_text(task, code)])
+        return feedback[0].score, feedback[0].fault
+
+    assert scored("Write encode and decode.", half) == (2 / 3, None)
+    assert scored("Write two functions.", half) == (2 / 3, None)  # the names stand elsewhere, or nowhere
+    assert scored("Write encode.", half, solution=both) == (2 / 3, None)
+    assert scored("Write decode.", half, metadata={"tests": tests, "entry_point": "encode"}) == (2 / 3, None)
+    assert scored("Write encode.", half) == (None, "critic")
+    assert scored("Write encode.", both) == (1.0, None)
 
 
 @pytest.mark.parametrize(
-    "tests", [None, [], "x = 1", "assert (", [{"input": "1"}], {"inputs": ["1"], "outputs": []}, 7]
+    ("tests", "words"),
+    [
+        (None, "has none"),
+        ([], "has none"),
+        ("x = 1", "assert nothing"),
+        (["import math", "double(2)"], "assert nothing"),
+        (["def check(candidate): assert candidate(2) == 4"], "assert nothing"),
+        ("assert (", "SyntaxError"),
+        (["assert (", "1)"], "SyntaxError"),
+        (">>> double(2)\n4", "SyntaxError"),
+        ("try: double(1)\nexcept DoubleError: assert True", "DoubleError is a class of the code"),
+        ([{"input": "1"}], "'output'"),
+        ([{"input": "[1]", "output": "2", "testtype": "functional"}], "write them as asserts"),
+        ({"fn_name": "double", "inputs": [[1]], "outputs": [2]}, "write them as asserts"),
+        ({"inputs": [["1"]], "outputs": ["2"]}, "got a list"),
+        ({"inputs": ["1"], "outputs": []}, "shorter"),
+        (7, "TypeError"),
+    ],
 )
-def test_missing_or_unreadable_tests_are_found_before_anything_runs(tests):
-    with pytest.raises(DataError, match="tests"):
+def test_missing_or_unreadable_tests_are_found_before_anything_runs(tests, words):
+    with pytest.raises(DataError, match=f"tests.*{words}"):
         unit_tests().check(example(tests))
 
 

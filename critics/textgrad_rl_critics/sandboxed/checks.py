@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import json
 import marshal
 import os
 import sys
 import types
-from typing import Any, BinaryIO, NoReturn
+from collections.abc import Sequence
 
 from .confine import enter
 from .wire import decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn
 
 
 class CodeError(Exception):
@@ -94,26 +97,32 @@ class StandIn:
 
 
 def main() -> None:
-    """Run the tests one by one and report each as a line of JSON."""
+    """Run the tests one by one and report each as a line, a dict in Python."""
     setup = enter()
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # what tests print is no report
     remote = Remote(os.fdopen(setup["requests"], "wb"), os.fdopen(setup["replies"], "rb"))
 
     def say(**words: Any) -> None:
-        print(json.dumps(words), file=report, flush=True)
+        print(ascii(words), file=report, flush=True)
 
     try:
-        namespace: dict[str, Any] = {"__name__": "tests"} | _defined(remote, setup["entry_point"])
+        steps = _prepared(setup["steps"], setup["imports"])
+    except BrokenTestError as error:
+        return say(broken=str(error))
+    try:
+        namespace: dict[str, Any] = {"__name__": "__main__"} | _defined(remote, setup["entry_point"])
     except EOFError:
         return say(gone=True)
     except CodeError as error:
         return say(failed=str(error))
     except Exception as error:
         return say(failed=f"what it defines cannot be read: {type(error).__name__}: {error}")
-    for source, counts in setup["steps"]:
+    if missing := [name for name in setup["helpers"] if name not in namespace]:
+        return say(broken=f"it uses {missing[0]!r}, which neither the tests nor Python define and nobody asked for")
+    for source, code, counts in steps:
         try:
-            exec(compile(source, "tests.py", "exec"), namespace)
+            exec(code, namespace)
             if counts:
                 say(passed=True)
         except EOFError:
@@ -122,8 +131,18 @@ def main() -> None:
             return say(broken=f"{error} (in {source!r})")
         except BaseException as error:
             if counts:
-                say(passed=False, why=f"{type(error).__name__}: {str(error)[:500]}")
+                say(passed=False, why=f"{type(error).__name__}: {str(error)[:500]}".removesuffix(": "))
     return say(done=True)
+
+
+def _prepared(steps: Sequence[tuple[str, bool]], imports: Sequence[str]) -> list[tuple[str, types.CodeType, bool]]:
+    """Compile the steps and try the imports, before the code has said anything: what fails is not its fault."""
+    try:
+        for statement in imports:
+            exec(statement, {"__name__": "__main__"})
+        return [(source, compile(source, "tests.py", "exec"), counts) for source, counts in steps]
+    except (ImportError, SyntaxError) as error:
+        raise BrokenTestError(f"{type(error).__name__}: {error}") from error
 
 
 def _defined(remote: Remote, entry_point: str | None) -> dict[str, Any]:

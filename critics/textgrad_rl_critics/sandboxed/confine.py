@@ -5,17 +5,20 @@ The order matters: the filter of system calls comes last, as it refuses what the
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import resource
 import struct
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from .landlock import hide_files
 from .libc import call
 from .seccomp import filter_calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _CAPABILITIES_VERSION = 0x20080522
@@ -29,8 +32,8 @@ def enter() -> dict[str, Any]:
     Raises:
         OSError: where the system refuses.
     """
-    with os.fdopen(int(sys.argv[2]), "r+") as file:
-        setup: dict[str, Any] = json.load(file)
+    with os.fdopen(int(sys.argv[2]), "r+b") as file:
+        setup: dict[str, Any] = marshal.load(file)
         confine(setup["isolation"], setup["limits"], setup["readable"])
         file.truncate(0)
     return setup

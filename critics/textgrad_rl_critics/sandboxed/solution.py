@@ -9,12 +9,14 @@ import importlib
 import marshal
 import operator
 import os
-import traceback
 import types
-from typing import Any
 
 from .confine import enter
 from .wire import decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _OPERATIONS: dict[str, Any] = {
     "call": lambda target, *args, **named: target(*args, **named),
@@ -74,6 +76,10 @@ def main() -> None:
 
 def _words(error: BaseException) -> str:
     """Return the message, and the line of the code that raised it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "solution.py"]
+    lines, trace = [], error.__traceback__
+    while trace is not None:  # the module traceback takes longer to import than all else of this process
+        if trace.tb_frame.f_code.co_filename == "solution.py":
+            lines.append(trace.tb_lineno)
+        trace = trace.tb_next
     place = f" (line {lines[-1]} of the code)" if lines else ""
     return f"{str(error)[:500]}{place}"

@@ -9,7 +9,10 @@ from __future__ import annotations
 import marshal
 import struct
 from collections.abc import Callable
-from typing import Any, BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 _MOST_BYTES = 64 << 20
 _LENGTH = struct.Struct("<Q")
