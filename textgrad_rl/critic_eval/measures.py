@@ -101,6 +101,29 @@ def calibration_error(scores: Sequence[float], labels: Sequence[bool], *, bins: 
     return sum(gaps) / len(ordered)
 
 
+def pareto_front(costs: Sequence[float], values: Sequence[float], *, noise: float = 1.0) -> list[bool]:
+    """Tell of each point whether nothing is as good for less, nor better for no more.
+
+    A point is behind the front when another has at least its value at less than ``cost / noise``, or a higher value at
+    no higher cost.
+
+    Args:
+        costs: lower is better, none negative.
+        values: higher is better.
+        noise: a factor, at least 1, by which costs have to differ before they decide between equal values.
+
+    >>> pareto_front([1, 2, 3, 1.1], [0.7, 0.9, 0.8, 0.7], noise=1.5)
+    [True, True, False, True]
+    """
+    points = list(zip(costs, values, strict=True))
+    return [
+        not any(
+            (other >= value and price * noise < cost) or (other > value and price <= cost) for price, other in points
+        )
+        for cost, value in points
+    ]
+
+
 def are_probabilities(scores: Sequence[float]) -> bool:
     """Tell whether there are scores and all lie in [0, 1]."""
     return bool(scores) and all(0 <= score <= 1 for score in scores)

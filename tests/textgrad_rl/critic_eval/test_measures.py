@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from textgrad_rl.critic_eval.measures import auroc, brier, calibration_error, share
+from textgrad_rl.critic_eval.measures import auroc, brier, calibration_error, pareto_front, share
 from textgrad_rl.trainer.evaluation import wilson
 
 
@@ -79,3 +79,16 @@ def test_outcomes_of_one_question_count_once():
 
 def test_nothing_has_no_share():
     assert share([], []) is None
+
+
+def test_the_front_by_hand():
+    costs, values = [0, 1, 1, 2, 3], [0.5, 0.7, 0.6, 0.7, 0.9]
+    assert pareto_front(costs, values) == [True, True, False, False, True]
+    assert pareto_front([], []) == []
+    assert pareto_front([1, 1], [0.5, 0.5]) == [True, True]  # neither does better
+
+
+def test_costs_within_the_noise_do_not_decide():
+    costs, values = [1.0, 1.4, 1.6, 1.2], [0.9, 0.9, 0.9, 0.8]
+    assert pareto_front(costs, values) == [True, False, False, False]
+    assert pareto_front(costs, values, noise=1.5) == [True, True, False, False]  # a lower value at more is behind
