@@ -191,6 +191,8 @@ def evaluate_critics(
     from textgrad_rl.critic_eval import command
 
     files = [name for name in map(str.strip, critic.split(",")) if name.endswith(".py")]
+    if settings and not files:
+        raise ConfigError(f"--set {settings[0]} is for critics(**options) of a FILE.py, and --critic names none")
     command.run_critic_eval(
         critic, own={name: _critics_of(Path(name), settings) for name in files}, samples=samples, model=model,
         encoder=encoder, sees=sees, limit=limit, adversarial=adversarial,

@@ -18,6 +18,7 @@ from textgrad_rl_critics.thresholds import unsure_band
 from textgrad_rl_graphs.errors import ConfigError, DataError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Usage
@@ -68,7 +69,7 @@ class Cascade(Critic):
     ) -> None:
         if len(stages) < 2:
             raise ConfigError(f"a cascade needs at least two stages, got {len(stages)}")
-        self.stages = tuple(stages)
+        self.stages = tuple(as_critic(stage, "a stage of a Cascade") for stage in stages)
         self.unsure = _pairs(unsure, len(stages) - 1)
         self.failed_go_on = failed_go_on
         self.name = name
@@ -154,7 +155,8 @@ class Cascade(Critic):
                 last stage is then asked about every case.
 
         Raises:
-            DataError: for cases that no stage can judge, or labels of another number.
+            DataError: for cases that no stage can judge, labels of another number, or a stage that is left with right
+                or with wrong cases alone.
         """
         if len(cases) != len(labels):
             raise DataError(f"calibrating needs a label for every case, got {len(cases)} and {len(labels)}")

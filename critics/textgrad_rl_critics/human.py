@@ -41,6 +41,9 @@ class Human(Critic):
 
     Equal responses to equal questions are asked about once. What is left out, or not answered in time, is unscored.
     A verdict without a score scores 1 or 0; a score alone gives no verdict.
+
+    Raises:
+        ConfigError: for times that are none; in ``check`` and before anybody is asked, when there is no terminal.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Human(Critic):
         self.name = name
 
     def check(self, examples: Iterable[Example]) -> None:
+        if self._terminal is not None and self._folder is None:  # answers in a folder may be all that is needed
+            self._terminal.check()
         for example in examples:
             shown(example, self.sees, wanted_by=f"Human(sees={self.sees!r})")
 

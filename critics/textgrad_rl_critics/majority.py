@@ -18,6 +18,7 @@ from textgrad_rl_critics.critic import Critic, assess, check
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Usage
 
@@ -54,7 +55,8 @@ class Majority(Critic):
         several = isinstance(members, Sequence)
         if (several and votes is not None) or (not several and (votes is None or votes < 1)):
             raise ConfigError(f"Majority takes several critics, or one and votes >= 1, got {members!r}, votes={votes}")
-        self.members = tuple(members) if isinstance(members, Sequence) else (members,) * (votes or 1)
+        given = members if isinstance(members, Sequence) else (members,) * (votes or 1)
+        self.members = tuple(as_critic(member, "Majority([...])") for member in given)
         if not self.members:
             raise ConfigError("Majority needs at least one critic")
         self.name = name

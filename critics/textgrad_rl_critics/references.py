@@ -19,19 +19,20 @@ def question_of(example: Example) -> str:
     return "\n".join(f"{name}: {data}" for name, data in example.inputs.items())
 
 
-def answer_of(example: Example, *, wanted_by: str) -> str:
+def answer_of(example: Example, *, wanted_by: str, wanted: str = "a reference answer") -> str:
     """Return the reference answer.
 
     Args:
         example: the example.
         wanted_by: which critic needs it, for the error.
+        wanted: what it needs, where an answer is not all that will do.
 
     Raises:
         DataError: when there is none.
     """
     if example.answer is None:
         raise DataError(
-            f"{wanted_by} needs a reference answer, and the example {example.key} ({_begin(example)}) has none: build "
+            f"{wanted_by} needs {wanted}, and the example {example.key} ({_begin(example)}) has none: build "
             "it as Example(inputs, answer='...'), or use a critic that needs none, e.g. ChainOfThought(sees='nothing')"
         )
     return example.answer

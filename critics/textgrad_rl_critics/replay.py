@@ -15,6 +15,7 @@ from textgrad_rl_critics.critic import Critic, assess, check, lowest
 from textgrad_rl_graphs.errors import RecordsError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.records import SCHEMA, read_json, read_lines
 from textgrad_rl_graphs.trace import Failure
@@ -42,7 +43,7 @@ class Replay(Critic):
 
     def __init__(self, path: str | Path, *, fallback: AnyCritic | None = None, name: str = "replay") -> None:
         self.path = str(path)
-        self.fallback = fallback
+        self.fallback = None if fallback is None else as_critic(fallback, "Replay(fallback=...)")
         self.name = name
         self._known = _read(Path(path))
         scores = [feedback.score for feedback in self._known.values() if feedback.score is not None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, Literal, final
 
 from textgrad_rl_critics.critic import Critic
@@ -49,7 +50,7 @@ class RewardModel(Critic):
     to the same example.
 
     Raises:
-        ConfigError: also at first use, for a label that the model lacks, or none where it has several.
+        ConfigError: also in ``check``, which loads the model, for a label that it lacks, or none where it has several.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class RewardModel(Critic):
         self.name = name
 
     def check(self, examples: Iterable[Example]) -> None:
-        """Need nothing."""
+        """Load the model: what is wrong with it is better known before anything is paid. No example lacks anything."""
+        _ = self._place
 
     async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
         pairs = [(question_of(case.example), case.text) for case in cases]
@@ -83,8 +85,12 @@ class RewardModel(Critic):
         return settled(cases, [judged[pair] for pair in pairs], self.lowest)
 
     def _score(self, pairs: Sequence[tuple[str, str]]) -> list[Feedback | Failure]:
-        place, exclusive = _place(self.label, self._classifier.labels(), self.model), self._classifier.exclusive()
-        return [self._judge(logits, place, exclusive) for logits in self._classifier.logits(pairs)]
+        exclusive = self._classifier.exclusive()
+        return [self._judge(logits, self._place, exclusive) for logits in self._classifier.logits(pairs)]
+
+    @cached_property
+    def _place(self) -> int:
+        return place_of(self.label, self._classifier.labels(), self.model)
 
     def _judge(self, logits: Sequence[float] | Failure, place: int, exclusive: bool) -> Feedback | Failure:
         if isinstance(logits, Failure):
@@ -110,7 +116,7 @@ def log_odds(logits: Sequence[float], place: int) -> float:
     return logits[place] - top - math.log(sum(math.exp(logit - top) for logit in others))
 
 
-def _place(label: str | int | None, labels: Sequence[str], model: str) -> int:
+def place_of(label: str | int | None, labels: Sequence[str], model: str) -> int:
     """Return which logit is the good one."""
     if label is None and len(labels) == 1:
         return 0

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
@@ -45,7 +46,8 @@ class SequenceClassifier:
 
     Raises:
         UnknownNameError: for a name of another form.
-        ConfigError: at first use, when the model cannot be loaded, has no trained head or gives no logit per class.
+        ConfigError: for a folder that is not there; at first use, when the model cannot be loaded, has no trained head
+            or gives no logit per class.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class SequenceClassifier:
         if isinstance(source, str):
             if not source.startswith(("hf:", "./", "../", "/")):
                 raise UnknownNameError("reward model", source, _FORMS, "A pair (model, tokenizer) works too.")
+            if not source.startswith("hf:") and not Path(source).is_dir():
+                raise ConfigError(f"there is no folder {source!r} with a reward model; the hub's are hf:owner/model")
             self.name = source
             self._loaded: tuple[Any, Any] | None = None
         else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, final
 
 from textgrad_rl_critics.alignment import Alignment, align
@@ -21,6 +21,7 @@ from textgrad_rl_critics.critic import Critic
 from textgrad_rl_critics.embedding import Embedder, cosine
 from textgrad_rl_critics.encoder import Encoder
 from textgrad_rl_critics.guards import Guards, copy_rate, length_ratio
+from textgrad_rl_critics.judge import settled
 from textgrad_rl_critics.references import answer_of, question_of
 from textgrad_rl_critics.spans import explanation, sentences
 from textgrad_rl_graphs.errors import ConfigError
@@ -76,8 +77,9 @@ class SemanticSimilarity(Critic):
         span: what of a text is its explanation.
         name: how records call it.
 
-    Models read a limited number of tokens (all-MiniLM-L6-v2: 256); what stands behind is not compared. Of a response
-    the last 20,000 characters are read, and of its explanation the first 100 different sentences are aligned.
+    Of a response the last 20,000 characters are read, and of its explanation the first 100 different sentences are
+    aligned. A response that has no vector (the encoder fails on it, or gives NaN) scores lowest if other responses to
+    the example have one; else it is unscored.
     """
 
     def __init__(
@@ -109,10 +111,10 @@ class SemanticSimilarity(Critic):
         """Return what an explanation is compared with.
 
         Raises:
-            DataError: when the example has neither solution nor answer.
+            DataError: when the example has neither solution nor answer, or empty ones.
         """
-        if example.solution is None:
-            return answer_of(example, wanted_by=f"{self.name} (or better, a solution)")
+        if example.solution is None or not example.solution.strip():
+            return answer_of(example, wanted_by=self.name, wanted="a reference solution, or an answer at least")
         return self.span(example.solution) or example.solution
 
     async def judge(self, cases: Sequence[Case], *, critiques: bool) -> Sequence[Feedback | Failure]:
@@ -122,7 +124,9 @@ class SemanticSimilarity(Critic):
         groups = [*(item.wanted for item in compared if item.wanted), *([item.reference] for item in compared)]
         vectors = await self.embedder.embed(texts, groups)
         others = _next_in_cycle(item.reference for item in compared)
-        return [self._judge(item, others.get(item.reference), vectors) for item in compared]
+        return settled(
+            cases, [self._judge(item, others.get(item.reference), vectors) for item in compared], self.lowest
+        )
 
     def _compare(self, case: Case, critiques: bool) -> _Compared:
         span, reference = self.span(case.text[-_CHARACTERS:]), self.reference(case.example)
@@ -131,10 +135,10 @@ class SemanticSimilarity(Critic):
 
     def _judge(self, item: _Compared, other: str | None, vectors: Vectors) -> Feedback | Failure:
         found: dict[str, Vector] = {}
-        for text in (item.span, item.reference, *item.said, *item.wanted):
+        for text in (item.reference, *item.wanted, item.span, *item.said):
             vector = vectors.get(text)  # an empty span has none
             if isinstance(vector, Failure):
-                return vector
+                return replace(vector, kind="policy") if text in (item.span, *item.said) else vector
             if vector is not None:
                 found[text] = vector
         components = self._measure(item.case, item.span, item.reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import sys
 import threading
@@ -9,10 +10,10 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TextIO, final
+from typing import Any, TextIO, final
 
 from textgrad_rl_critics.sheet import Opinion, Sheet, typed_opinion
-from textgrad_rl_graphs.errors import ParseError
+from textgrad_rl_graphs.errors import ConfigError, ParseError
 
 _MARK = "  | "
 _GOES_ON = "\n  : "
@@ -31,6 +32,20 @@ class Terminal:
         self._stdin = stdin
         self._stdout = stdout
         self._lock = threading.Lock()
+        self._heard = False
+
+    def check(self) -> None:
+        """Make sure that somebody can answer; reads nothing.
+
+        Raises:
+            ConfigError: when the input of the process has ended before anything was read, as that of a job in the
+                background has.
+        """
+        if self._stdin is None and not self._heard and _has_ended(sys.stdin):
+            raise ConfigError(
+                "nobody can be asked at the terminal: there is none, and the input has ended. Human('FOLDER'), by name "
+                "'human:FOLDER', asks through files"
+            )
 
     def ask(self, sheets: Sequence[Sheet], keep: Callable[[Sheet, Opinion], None]) -> None:
         """Ask about sheets, and hand over each opinion as it is given. Blocks; one caller at a time.
@@ -55,10 +70,22 @@ class Terminal:
         """Return a line without its end; None at the end of the input."""
         self._print(prompt, end="")
         line = (self._stdin or sys.stdin).readline()
+        self._heard = True
         return line.strip() if line else None
 
     def _print(self, text: str, end: str = "\n") -> None:
         print(text, end=end, file=self._stdout or sys.stdout, flush=True)
+
+
+def _has_ended(stream: Any) -> bool:
+    """Tell whether reading would give the end at once; False also where that can't be known without waiting."""
+    if stream is None or stream.closed:
+        return True
+    try:
+        ready, _, _ = select.select([stream], [], [], 0)
+        return bool(ready) and not stream.isatty() and not stream.buffer.peek(1)
+    except (AttributeError, OSError, ValueError):  # a stream that is no file; on Windows, any file
+        return False
 
 
 def _page(sheet: Sheet) -> str:

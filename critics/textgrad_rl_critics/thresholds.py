@@ -56,7 +56,7 @@ def unsure_band(
 
     Raises:
         ConfigError: for shares outside of [0, 1].
-        DataError: without cases, or with other numbers of them.
+        DataError: without right and wrong cases, or with other numbers of labels.
 
     >>> unsure_band([0.1, 0.2, 0.4, 0.6, 0.8, 0.9], [False, False, True, False, True, True])[:3]
     (0.4, 0.6, 0.6666666666666666)
@@ -65,6 +65,11 @@ def unsure_band(
         raise ConfigError(f"accuracy and tolerance are shares in [0, 1], got {accuracy} and {tolerance}")
     if not scores or len(scores) != len(labels) or (rival is not None and len(rival) != len(labels)):
         raise DataError(f"thresholds need a label for every score, got {len(scores)} scores and {len(labels)} labels")
+    if not 0 < sum(labels) < len(labels):
+        raise DataError(
+            f"thresholds need right and wrong cases, one of each at the very least, got {sum(labels)} right and "
+            f"{len(labels) - sum(labels)} wrong: on one kind alone any score would do"
+        )
     if rival is None:
         allowed = [1 - accuracy] * len(labels)
     else:

@@ -17,6 +17,7 @@ from textgrad_rl_critics.faults import first_fault
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Usage
 
@@ -38,7 +39,8 @@ class WeightedSum(Critic):
 
     def __init__(self, parts: Sequence[tuple[float, AnyCritic]]) -> None:
         merged: dict[int, tuple[float, AnyCritic]] = {}
-        for weight, critic in parts:
+        for weight, given in parts:
+            critic = as_critic(given, "a weighted sum")
             before = merged[id(critic)][0] if id(critic) in merged else 0.0
             merged[id(critic)] = (before + weight, critic)
         self.parts = tuple(merged.values())

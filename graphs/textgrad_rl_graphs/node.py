@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from textgrad_rl_graphs.conversation import continued, conversation, images_in, system_message, transcript
 from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError, PolicyFaultError
 from textgrad_rl_graphs.frames import own_frames
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.hashing import digest
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.prompt import Prompt
@@ -84,8 +85,6 @@ class LLM:
             raise ConfigError(
                 f"LLM(model=...) needs a model, got {model!r}; load one with textgrad_rl.load_model(name)"
             )
-        if critic is not None and not hasattr(critic, "acritique"):
-            raise ConfigError(f"LLM(critic=...) needs a critic, e.g. textgrad_rl.critics.Verifier(fn), got {critic!r}")
         self.model = model
         self.system = system
         self.template = template
@@ -93,7 +92,7 @@ class LLM:
         self.demos = tuple(demos)
         self.output = output
         self.schema = None if output is None else schema_of(output)
-        self.critic = critic
+        self.critic = None if critic is None else as_critic(critic, "LLM(critic=...)")
         self.describe = describe
 
     def prompts(self) -> dict[str, Prompt]:

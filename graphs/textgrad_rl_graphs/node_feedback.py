@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.node import LLM
 from textgrad_rl_graphs.sync import blocking
 from textgrad_rl_graphs.trace import Call, Trace
@@ -59,7 +60,7 @@ async def ajudge_calls(
         by_critic.setdefault(id(critic), (critic, []))[1].append((trace, call))
     answers = await asyncio.gather(
         *(
-            critic.acritique([case_of(*pair) for pair in pairs], critiques=critiques)
+            ajudge(critic, [case_of(*pair) for pair in pairs], critiques=critiques)
             for critic, pairs in by_critic.values()
         )
     )

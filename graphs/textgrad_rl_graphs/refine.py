@@ -21,6 +21,7 @@ from textgrad_rl_graphs.errors import ConfigError, GraphError, ModelError, Parse
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.gradient import Gradients
 from textgrad_rl_graphs.hashing import digest
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.node import LLM
 from textgrad_rl_graphs.roles import RefineRole, consult
@@ -128,7 +129,7 @@ async def scored(attempts: Sequence[Refinement], critic: Critic) -> list[Refinem
     cases = [
         Case(item.source.example, item.trace, item.trace.output, item.source.group) for item in attempts if item.trace
     ]
-    judged = iter(await critic.acritique(cases, critiques=False) if cases else [])
+    judged = iter(await ajudge(critic, cases, critiques=False))
     return [replace(item, feedback=next(judged)) if item.trace else item for item in attempts]
 
 

@@ -57,6 +57,7 @@ def test_unreadable_answers_are_asked_again_with_other_seeds(make_case, double):
     assert [r.seed for r in model.requests] == [case.trace.seed_for(key, "critique", a) for a in range(3)]
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_attempts_of_a_case_never_share_a_seed(make_case, double):
     model = double(lambda request: "hm")
     critic = ChainOfThought(model, retries=1)
@@ -66,6 +67,7 @@ def test_attempts_of_a_case_never_share_a_seed(make_case, double):
     assert len(seeds) == len(set(seeds)) == 6
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_one_failing_call_is_alone(make_case, caplog):
     def answer(request):
         text = request.messages[1].content

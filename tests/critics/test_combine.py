@@ -134,7 +134,7 @@ def test_a_writer_that_fails_does_not_unscore(make_case, double):
     assert (feedback.score, feedback.correct, feedback.fault) == (0.0, False, None)
     assert (feedback.critique, feedback.sees) == ("This solution is wrong.", "nothing")
     assert (feedback.components["critique_failed"], feedback.components["replaced"]) == (1.0, 1.0)
-    with pytest.warns(CriticFaultWarning, match="3 of 3"):
+    with pytest.warns(CriticFaultWarning, match="4 of 4"):
         critic.critique([make_case("41")] * 3)
 
 

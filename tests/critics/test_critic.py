@@ -1,8 +1,11 @@
 """What all critics share: the plain name, arithmetic, order."""
 
+import math
+import re
+
 import pytest
 
-from textgrad_rl_critics import Verifier, WeightedSum
+from textgrad_rl_critics import Cascade, Combine, Critic, CriticFaultWarning, Majority, Verifier, WeightedSum
 from textgrad_rl_critics.critic import most
 from textgrad_rl_graphs.errors import ConfigError, DataError
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
@@ -45,10 +48,19 @@ def test_arithmetic_builds_one_flat_sum(script):
     assert critic.name == "1*one + 0.5*two + 1*script"
 
 
+def test_sums_start_with_nothing_or_with_a_foreign_critic(script):
+    one, two, foreign = Verifier(name="one"), Verifier(name="two"), script(lambda case: Feedback(score=1.0))
+    assert sum([one, two]).parts == ((1, one), (1, two))
+    assert (foreign + 0.5 * one).parts == ((1, foreign), (0.5, one))
+    assert sum([one]) is one
+
+
 @pytest.mark.parametrize("other", [1, "a", None])
 def test_adding_what_is_no_critic(other):
     with pytest.raises(TypeError):
         Verifier() + other
+    with pytest.raises(TypeError):
+        other + Verifier()
     with pytest.raises(TypeError):
         Verifier() * Verifier()
 
@@ -69,8 +81,56 @@ def test_a_foreign_critic_that_loses_a_case_is_an_error(make_case):
         async def acritique(self, cases, *, critiques=True):
             return []
 
-    with pytest.raises(ConfigError, match="short gave 0 feedbacks on 1 cases"):
+    with pytest.raises(ConfigError, match="short gave 0 judgements on 1 cases"):
         (Verifier() + Short()).critique([make_case("42")])
+
+
+BUILT_OF = {
+    "a weighted sum": lambda part: WeightedSum([(1.0, Verifier()), (0.5, part)]),
+    "Combine(score=...)": lambda part: Combine(part, Verifier(), Verifier()),
+    "Combine(correct=...)": lambda part: Combine(Verifier(), part, Verifier()),
+    "Combine(critique=...)": lambda part: Combine(Verifier(), Verifier(), part),
+    "a stage of a Cascade": lambda part: Cascade([Verifier(), part], unsure=(0, 1)),
+    "Majority([...])": lambda part: Majority([part, Verifier()]),
+}
+
+
+@pytest.mark.parametrize("where", BUILT_OF)
+def test_parts_are_critics_from_the_start(where):
+    for part, advice in ((len, "Verifier"), ("semantic", "by_name"), (Verifier, "a class"), (object(), "acritique")):
+        with pytest.raises(ConfigError, match=f"{re.escape(where)} needs a critic.*{advice}"):
+            BUILT_OF[where](part)
+
+
+def broken(case):
+    raise KeyError("verdict")
+
+
+def test_a_foreign_part_that_raises_loses_its_own_part_alone(make_case, script):
+    critic = Combine(Verifier(), Verifier(), script(broken))
+    with pytest.warns(CriticFaultWarning, match="2 of 2"):
+        feedback = critic.critique([make_case("41"), make_case("40")])
+    assert [(item.score, item.components["critique_failed"]) for item in feedback] == [(0.0, 1.0)] * 2
+    lost = (Verifier() + script(broken)).critique([make_case("42")])[0]
+    assert (lost.score, lost.fault) == (None, "critic")
+    assert lost.critique.startswith("script: it raised KeyError: 'verdict'")
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_what_is_no_number_never_passes(make_case, script, score):
+    class Own(Critic):
+        name = "own"
+
+        def check(self, examples):
+            pass
+
+        async def judge(self, cases, *, critiques):
+            return [Feedback(score=score)] * len(cases)
+
+    for critic in (Own(), Verifier() + script(lambda case: Feedback(score=score))):
+        feedback = critic.critique([make_case("42")])[0]
+        assert (feedback.score, feedback.fault) == (None, "critic")
+        assert f"the score is {score}" in feedback.critique
 
 
 def test_most():

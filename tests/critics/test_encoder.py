@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,44 @@ def test_any_language_has_a_score(make_case, minilm):
     assert {item.fault for item in (foreign, mixed, ducks)} == {None}
 
 
+def test_an_error_behind_what_the_model_reads_is_seen(make_case, minilm):
+    filler = " ".join(
+        f"In the {number}th month the farmer buys feed, mends a fence and counts." for number in range(25)
+    )
+    end, other = "So the ducks lay 16 eggs a day.", "The moon is made of cheese, and nobody has ever been there to see."
+    solution = f"{filler} {end}"
+    cases = [make_case(f"{filler} {text}", solution=solution) for text in (end, other)]
+    right, wrong = (item.components["cosine"] for item in SemanticSimilarity(minilm).critique(cases))
+    assert right == pytest.approx(1.0, abs=1e-5)
+    assert wrong < 0.99
+
+
+def _halves(words, count):
+    parts = words.split()
+    return " ".join(parts[:count]), " ".join(parts[count:])
+
+
+def test_a_long_text_is_the_mean_of_its_pieces(minilm):
+    words = "one two three four five six seven eight nine ten " * 40  # a token each; 254 fit
+    whole, first, second = minilm.encode([words, *_halves(words, 254)])
+    np.testing.assert_allclose(whole, (254 * first + 146 * second) / 400, atol=1e-5)
+    assert not np.allclose(whole, first, atol=1e-3)
+    began = time.process_time()
+    minilm.encode([words * 500])
+    assert time.process_time() - began < 30  # of 200,000 words 8 pieces are read
+
+
+def test_encoders_travel_without_their_weights(minilm):
+    import copy
+    import pickle
+
+    sent = pickle.dumps(SemanticSimilarity(minilm))
+    assert len(sent) < 10_000
+    again = pickle.loads(sent).embedder.encoder
+    np.testing.assert_array_equal(again.encode(["short"]), minilm.encode(["short"]))
+    assert copy.deepcopy(minilm).device == "cpu"
+
+
 def test_the_hubs_name_without_the_hub(minilm, caplog, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with caplog.at_level(logging.INFO, logger="textgrad_rl_critics"):
@@ -128,8 +167,8 @@ def test_nowhere_to_be_found(monkeypatch):
 def test_names():
     with pytest.raises(UnknownNameError, match="hf:sentence-transformers"):
         SentenceEncoder("all-MiniLM-L6-v2")
-    with pytest.raises(ConfigError, match="could not be loaded"):
-        SentenceEncoder("./no-such-folder").encode(["a"])
+    with pytest.raises(ConfigError, match="there is no folder"):
+        SentenceEncoder("./no-such-folder")
     with pytest.raises(ConfigError, match="encode"):
         as_encoder(object())
 

@@ -1,11 +1,12 @@
 """A fault of the policy costs the lowest score, one of the critic costs nothing but is counted."""
 
+import re
 import warnings
 
 import pytest
 
 from textgrad_rl_critics import ChainOfThought, Combine, CriticFaultWarning, Indicative, Verifier, policy_fault
-from textgrad_rl_critics.faults import alarm, infrastructure_fault
+from textgrad_rl_critics.faults import Alarm, infrastructure_fault
 from textgrad_rl_graphs.errors import PolicyFaultError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.graph import Graph, join
@@ -94,17 +95,40 @@ def test_every_critic_goes_through_it(make_case, double, script):
     assert [len(cases) for cases, _ in text.asked] == [1]
 
 
-def test_alarm_from_three_and_above_five_percent():
-    def give(faults, cases):
-        alarm("judge", [Feedback(score=None, fault="critic")] * faults + [Feedback(score=1.0)] * (cases - faults))
+def warned(*calls):
+    """Return what is said of calls, each (faults, cases), to one critic."""
+    alarm = Alarm()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for faults, cases in calls:
+            lost, judged = [Feedback(score=None, fault="critic")] * faults, [Feedback(score=1.0)] * (cases - faults)
+            alarm.hear("judge", lost + judged)
+    assert all(item.category is CriticFaultWarning for item in caught)
+    return [re.search(r"\d+ of \d+", str(item.message))[0] for item in caught]
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        give(2, 2)
-        give(3, 60)
-        give(0, 0)
-    with pytest.warns(CriticFaultWarning, match="3 of 59"):
-        give(3, 59)
+
+def test_alarm_above_five_percent_of_all_cases_so_far():
+    assert warned((2, 2)) == ["2 of 2"]
+    assert warned((1, 1), (3, 3)) == ["4 of 4"]
+    assert warned((3, 59)) == ["3 of 59"]
+    assert warned((3, 60)) == warned((1, 100)) == warned((1, 1)) == warned((0, 0)) == []
+    assert warned((0, 58), (3, 3), (0, 0)) == []
+    assert warned((1, 30), (1, 5)) == ["2 of 35"]
+
+
+def test_a_critic_that_goes_on_failing_is_told_of_a_few_times():
+    assert warned(*[(1, 8)] * 1000) == [f"{lost} of {8 * lost}" for lost in (2, 4, 8, 16, 32, 64, 128, 256, 512)]
+
+
+def test_every_critic_counts_for_itself(make_case):
+    def broken(text, example):
+        return 1 / 0
+
+    one, other = Verifier(broken), Verifier(broken)
+    one.critique([make_case("42")])
+    other.critique([make_case("42")])
+    with pytest.warns(CriticFaultWarning, match="2 of 2"):
+        one.critique([make_case("42")])
 
 
 def test_one_alarm_per_call_and_the_reasons_are_logged(make_case, caplog):

@@ -43,6 +43,7 @@ def test_ratings_are_scaled_and_give_no_verdict(make_case, double):
     assert plain.critique([make_case("41")])[0].score == 0.9
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_every_attempt_has_a_seed_of_its_own(make_case, double):
     model = double(lambda request: "hm")
     critic = GenerativeReward(model, samples=3, retries=1)

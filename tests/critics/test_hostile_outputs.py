@@ -429,6 +429,7 @@ def refuse(request, *, words):
     return "Hm. Verdict: wrong"
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_what_the_judge_s_server_refuses_alone_is_a_policy_fault(double):
     texts = ["It is 42", "seven " * 500, "It is 7"]
     cases = [Case.of_text(EXAMPLE, text, sample=n) for n, text in enumerate(texts)]

@@ -2,10 +2,12 @@ import asyncio
 import io
 import json
 import logging
+import os
+from pathlib import Path
 
 import pytest
 
-from textgrad_rl_critics import Human, Terminal
+from textgrad_rl_critics import CriticFaultWarning, Human, Terminal
 from textgrad_rl_graphs.errors import ConfigError, DataError
 
 
@@ -50,9 +52,21 @@ def test_nothing_is_asked_twice(make_case):
 
 
 def test_what_is_left_out_is_unscored(make_case):
-    feedback = Human(terminal=at("\nr\n")).critique([make_case("41"), make_case("42"), make_case("43")])
+    with pytest.warns(CriticFaultWarning, match="2 of 3"):
+        feedback = Human(terminal=at("\nr\n")).critique([make_case("41"), make_case("42"), make_case("43")])
     assert [(item.score, item.fault) for item in feedback] == [(None, "critic"), (1.0, None), (None, "critic")]
     assert "left out at the terminal" in feedback[0].critique
+
+
+def test_without_anybody_to_ask_nothing_starts(make_case, tmp_path, monkeypatch):
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        with pytest.raises(ConfigError, match="human:FOLDER"):
+            Human().check([make_case("42").example])
+        with pytest.raises(ConfigError, match="human:FOLDER"):
+            Human().critique([make_case("42")])
+        Human(tmp_path, terminal=Terminal()).check([])  # the folder may know all answers
+        Human(terminal=at("")).check([])
 
 
 async def test_through_a_folder(make_case, tmp_path, caplog):

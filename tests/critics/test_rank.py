@@ -105,6 +105,7 @@ def test_what_is_paid_is_divided_and_adds_up(make_case, double):
         assert max(part.prompt_tokens for part in parts) - min(part.prompt_tokens for part in parts) <= 1
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_unreadable_answers_are_asked_again_and_then_the_group_is_unscored(make_case, double):
     model = double(lambda request: "hm" if len(model.requests) < 3 else judge(request), dialect="json")
     assert [item.usage.calls for item in Rank(model).critique([make_case("3"), make_case("4")])] == [1, 2]
@@ -142,6 +143,7 @@ def test_a_response_with_a_score_of_its_own_that_confuses_the_judge_takes_nobody
     assert (alone.score, alone.fault) == (None, "critic")  # the judge has read nobody else
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 def test_a_judge_that_is_down(make_case, double):
     def down(request):
         raise RuntimeError("the judge is down")
@@ -183,6 +185,7 @@ def test_a_response_cannot_leave_its_fence(make_case, double, attack, answer, di
     assert [item.score for item in feedback] == [0.3, 0.1, 0.5]
 
 
+@pytest.mark.filterwarnings("ignore::textgrad_rl_critics.CriticFaultWarning")
 @pytest.mark.parametrize("attack", ATTACKS, ids=range(len(ATTACKS)))
 @pytest.mark.parametrize("dialect", ["json", "plain"])
 def test_a_judge_that_echoes_pays_nobody(make_case, double, attack, dialect):

@@ -17,5 +17,7 @@ def test_errors_name_the_example_and_what_to_do(reference):
         reference(example, wanted_by="this critic")
     for part in ("this critic", example.key, "6 * 7?", "answer='...'"):
         assert part in str(caught.value)
+    with pytest.raises(DataError, match="this critic needs a solution or an answer, and"):
+        answer_of(example, wanted_by="this critic", wanted="a solution or an answer")
     given = Example({"question": "6 * 7?"}, answer="42", solution="42")
     assert reference(given, wanted_by="this critic") == "42"

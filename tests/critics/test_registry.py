@@ -51,13 +51,37 @@ def test_the_reward_may_be_the_judges_while_the_yardstick_stays_the_verifier(mak
     assert alone(name, model=double(grudging)).critique([make_case("41")])[0].score == 1.0
 
 
-def test_a_reward_model_is_given_or_named():
+def test_a_reward_model_is_given_or_named(tmp_path):
     model = (SimpleNamespace(eval=lambda: None, name_or_path="reward"), None)
     assert isinstance(by_name("reward-model", reward_model=model).scorer, RewardModel)
-    assert by_name("reward-model:./folder").scorer.model == "./folder"
-    assert isinstance(alone("reward-model:./folder"), RewardModel)
+    assert by_name("reward-model:hf:owner/name").scorer.model == "hf:owner/name"
+    assert isinstance(alone(f"reward-model:{tmp_path}"), RewardModel)
+    with pytest.raises(ConfigError, match="there is no folder '/nonexist'"):
+        by_name("reward-model:/nonexist")
     with pytest.raises(ConfigError, match="reward-model:hf:"):
         by_name("reward-model")
+
+
+@pytest.mark.parametrize("name", ["chain-of-thought:x", "rank:x", "verifier:foo", "semantic:./encoder", "replay:"])
+def test_only_what_reads_something_takes_it_along(double, name):
+    with pytest.raises(ConfigError, match=rf"no critic '{name}'.*human:reviews, replay:runs/solver, reward-model:hf:"):
+        by_name(name, model=double(str))
+    with pytest.raises(UnknownNameError, match="'replay'"):
+        by_name("repaly:runs/solver")
+
+
+def test_similarity_is_the_reward_and_not_the_verdict(make_case, letters):
+    solution = "Six times seven are forty-two. Answer: 42"
+    cases = [make_case(text, solution=solution) for text in ("Six times seven are forty-two. Answer: 41", "42")]
+    near, right = by_name("semantic-similarity", verifier=Verifier(), encoder=letters).critique(cases)
+    assert (near.correct, right.correct) == (False, True)
+    assert near.score > right.score
+    assert alone("semantic-similarity", encoder=letters).critique(cases)[0].correct is None
+
+
+def test_math_verify_is_its_own_yardstick(make_case):
+    fraction = make_case(r"Answer: \frac{1}{2}", answer="0.5")
+    assert by_name("math-verify", verifier=Verifier(lambda *_: False)).critique([fraction])[0].correct is True
 
 
 def test_records_and_people_have_a_path(tmp_path, make_case):

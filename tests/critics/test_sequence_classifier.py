@@ -304,11 +304,13 @@ def test_an_adapter_is_read_on_a_classifier_and_passed_loaded_on_a_language_mode
     assert SequenceClassifier(merged, device="cpu").logits(PAIRS) == [pytest.approx(row, abs=1e-4) for row in found]
 
 
-def test_names():
+def test_names(tmp_path):
     with pytest.raises(UnknownNameError, match="hf:owner/model"):
         SequenceClassifier("owner/model")
+    with pytest.raises(ConfigError, match=r"there is no folder '\./no-such-folder'"):
+        SequenceClassifier("./no-such-folder")
     with pytest.raises(ConfigError, match="could not be loaded"):
-        SequenceClassifier("./no-such-folder").logits(PAIRS)
+        SequenceClassifier(str(tmp_path)).logits(PAIRS)
     with pytest.raises(ConfigError, match="tokens_per_batch"):
         SequenceClassifier("hf:owner/model", tokens_per_batch=0)
 

@@ -151,16 +151,31 @@ class Trouble:
         (lambda: [1 / 0], "encoder: ZeroDivisionError: division by zero"),
     ],
 )
-def test_a_text_without_a_vector_costs_no_other_its_score(make_case, letters, vector, reason):
+def test_a_text_without_a_vector_costs_no_other_its_score_and_does_not_pay(make_case, letters, vector, reason):
     texts = ["Bees hum.", "Bees hum. This is bad.", "Cats nap."]
     cases = [make_case(text, solution=SOLUTION) for text in texts]
     cases.append(make_case("Bees hum.", solution="A bad reference."))
     first, bad, last, unreferenced = SemanticSimilarity(Trouble(letters, vector)).critique(cases)
-    for unscored in (bad, unreferenced):
-        assert (unscored.score, unscored.fault, unscored.critique) == (None, "critic", reason)
+    assert (unreferenced.score, unreferenced.fault, unreferenced.critique) == (None, "critic", reason)
+    assert (bad.score, bad.fault) == (0.0, "policy")
+    assert reason.removeprefix("encoder: ") in bad.critique
     plain = SemanticSimilarity(letters).critique([cases[0], cases[2]])
     assert [first.score, last.score] == [item.score for item in plain]
     assert [first.critique, last.critique] == [item.critique for item in plain]
+
+
+def test_where_no_response_has_a_vector_it_is_the_encoder(make_case, letters):
+    encoder = Trouble(letters, lambda: [float("nan")] * 26)
+    feedback = SemanticSimilarity(encoder).critique([make_case("This is bad.", solution=SOLUTION)])[0]
+    assert (feedback.score, feedback.fault) == (None, "critic")
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_solution_is_none(make_case, letters, blank):
+    critic = SemanticSimilarity(letters)
+    assert critic.reference(make_case("42", answer="42", solution=blank).example) == "42"
+    with pytest.raises(DataError, match="answer"):
+        critic.check([make_case("42", answer=None, solution=blank).example])
 
 
 def test_empty_and_mixed_languages(make_case, letters):

@@ -1,7 +1,13 @@
 import io
+import os
+import pty
+from pathlib import Path
+
+import pytest
 
 from textgrad_rl_critics import Terminal
 from textgrad_rl_critics.sheet import Opinion, Sheet
+from textgrad_rl_graphs.errors import ConfigError
 
 SHEETS = [Sheet("a", "6 * 7?", "41", answer="42"), Sheet("b", "1 + 1?", "2"), Sheet("c", "2 + 2?", "5")]
 
@@ -56,3 +62,44 @@ def test_a_line_that_fits_and_an_empty_one_stay_whole(monkeypatch):
     shown = io.StringIO()
     Terminal(io.StringIO(""), shown).ask([Sheet("a", "q", "x" * 36 + "\n\ny")], lambda sheet, opinion: None)
     assert f"Response:\n  | {'x' * 36}\n  | \n  | y\nright" in shown.getvalue()
+
+
+def pipe(typed, *, closed=True):
+    """Return what a process reads whose input is a pipe with these lines in it."""
+    out, into = os.pipe()
+    os.write(into, typed.encode())
+    if closed:
+        os.close(into)
+    return os.fdopen(out)
+
+
+def test_input_that_has_ended_is_no_terminal(monkeypatch):
+    with Path(os.devnull).open() as nothing, pipe("") as ended:
+        for stream in (None, nothing, ended):
+            monkeypatch.setattr("sys.stdin", stream)
+            with pytest.raises(ConfigError, match=r"there is none.*human:FOLDER"):
+                Terminal().check()
+    with pytest.raises(ConfigError, match="human:FOLDER"):
+        Terminal().check()  # closed
+
+
+def test_lines_of_a_pipe_are_answers_to_the_last_one(monkeypatch, capsys):
+    with pipe("r\n\nw\nNo.\n") as typed:
+        monkeypatch.setattr("sys.stdin", typed)
+        terminal, kept = Terminal(), {}
+        terminal.check()
+        terminal.ask(SHEETS[:1], lambda sheet, opinion: kept.update({sheet.id: opinion}))
+        terminal.check()  # all that is left has been read by now, and waits in a buffer
+        terminal.ask(SHEETS[1:], lambda sheet, opinion: kept.update({sheet.id: opinion}))
+        terminal.check()
+    assert kept == {"a": Opinion(1.0, True), "b": Opinion(0.0, False, "No.")}
+    assert "--- 1 of 2 ---" in capsys.readouterr().out
+
+
+def test_what_may_still_be_typed_is_not_waited_for(monkeypatch):
+    ours, theirs = pty.openpty()
+    with pipe("", closed=False) as slow, os.fdopen(theirs) as terminal:
+        for stream in (slow, terminal, io.StringIO("")):
+            monkeypatch.setattr("sys.stdin", stream)
+            Terminal().check()
+    os.close(ours)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from textgrad_rl_critics import unsure_band
 from textgrad_rl_graphs.errors import ConfigError, DataError
 
-CASES = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.booleans()), min_size=1, max_size=12)
+CASES = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.booleans()), min_size=2, max_size=12).filter(
+    lambda cases: len({label for _, label in cases}) == 2
+)
 
 
 def decided(scores, labels, low, high):
@@ -55,9 +57,15 @@ def test_what_is_noise_decides_nothing_and_what_separates_decides_all():
     assert 0.9 < perfect.low == perfect.high < 1.1
 
 
-def test_all_of_one_kind_is_decided_on_one_side():
-    assert unsure_band([0.5], [True])[:2] == (-0.5, -0.5)
-    assert unsure_band([0.5], [False])[:2] == (1.5, 1.5)
+def test_one_score_for_all_is_decided_for_the_kind_that_is_nearly_all():
+    assert unsure_band([0.5] * 40, [True] * 39 + [False])[:2] == (-0.5, -0.5)
+    assert unsure_band([0.5] * 40, [False] * 39 + [True])[:2] == (1.5, 1.5)
+
+
+@pytest.mark.parametrize(("labels", "counts"), [([True], "1 right and 0 wrong"), ([False] * 9, "0 right and 9 wrong")])
+def test_one_kind_alone_gives_no_thresholds(labels, counts):
+    with pytest.raises(DataError, match=f"one of each.*{counts}"):
+        unsure_band([n / 10 for n in range(len(labels))], labels)
 
 
 def test_bad_input():

@@ -92,11 +92,11 @@ def test_train_then_eval_of_a_file(folder: Path) -> None:
         (("train", "none.py"), "there is no file none.py"),
         (("train", "sums.py", "--set", "smaples=3"), "Did you mean 'samples'"),
         (("train", "sums.py", "--set", "samples"), "NAME=VALUE"),
-        (("train", "sums.py", "--set", "critic=judge"), "rank, replay, reward-model, semantic, verifier"),
+        (("train", "sums.py", "--set", "critic=judge"), "reward-model, semantic, semantic-similarity, verifier"),
         (("train", "sums.py", "--task", "gsm9k"), "gsm8k"),
         (("eval", "sums.py", "--split", "tset"), "Did you mean 'test'"),
         (("eval", "sums.py", "--run", "elsewhere"), "holds no checkpoint"),
-        (("quickstart", "--critic", "judge"), "rank, replay, reward-model, semantic, verifier"),
+        (("quickstart", "--critic", "judge"), "reward-model, semantic, semantic-similarity, verifier"),
         (("quickstart", "--arms", "jiont"), "Did you mean 'joint'"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ from textgrad_rl.critic_eval.evaluate import CriticEvaluation, aevaluate_critic
 from textgrad_rl.critic_eval.labelled import Labelled, read_labelled, sample_embedded
 from textgrad_rl.critic_eval.named import critics_named
 from textgrad_rl.critic_eval.picture import plot_critics
-from textgrad_rl.critic_eval.tables import evaluation_table, part_lines, resistance_table
+from textgrad_rl.critic_eval.tables import evaluation_lines, evaluation_tables, resistance_lines, resistance_tables
 from textgrad_rl_critics.verifier import Verifier
+from textgrad_rl_graphs.errors import DataError
 from textgrad_rl_graphs.feedback import Critic
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.records import dump_json
@@ -21,6 +22,7 @@ from textgrad_rl_graphs.types import Sees
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 EVALUATION, ADVERSARIAL, PICTURE = "critic_eval.json", "adversarial.json", "critic_eval.png"
 _EMBEDDED_SAMPLES = 300
@@ -73,11 +75,14 @@ async def _evaluate(
         results[name] = await aevaluate_critic(critic, samples, verifier=Verifier(), refiner=refiner)
         records = {known: result.record() for known, result in results.items()}
         (out / EVALUATION).write_text(dump_json(records), "utf-8")
-    console.print(evaluation_table(results))
-    for line in part_lines(results):
-        console.print(line, markup=False, soft_wrap=True)
-    plot_critics(results, out / PICTURE)
-    console.print(f"written: {out / EVALUATION}, {out / PICTURE}", markup=False, soft_wrap=True)
+    _show(evaluation_tables(results), evaluation_lines(results), console)
+    written = [out / EVALUATION]
+    try:
+        plot_critics(results, out / PICTURE)
+        written.append(out / PICTURE)
+    except DataError as error:  # critics without verdicts on samples of one label, say
+        console.print(f"no picture: {error}", markup=False, soft_wrap=True)
+    console.print(f"written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
 
 
 async def _attack(critics: Mapping[str, Critic], samples: Sequence[Labelled], out: Path, console: Console) -> None:
@@ -86,8 +91,16 @@ async def _attack(critics: Mapping[str, Critic], samples: Sequence[Labelled], ou
         results[name] = await aattack(critic, samples)
         records = {known: result.record() for known, result in results.items()}
         (out / ADVERSARIAL).write_text(dump_json(records), "utf-8")
-    console.print(resistance_table(results))
+    _show(resistance_tables(results, width=console.width), resistance_lines(results), console)
     console.print(f"written: {out / ADVERSARIAL}", markup=False, soft_wrap=True)
+
+
+def _show(tables: Iterable[Table], lines: Iterable[str], console: Console) -> None:
+    for table in tables:
+        console.print("", table)
+    console.print()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _model(name: str | None) -> Model | None:

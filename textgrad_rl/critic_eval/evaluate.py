@@ -5,10 +5,11 @@ Left out: intervals of everything but shares.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from textgrad_rl.critic_eval.labelled import Labelled
 from textgrad_rl.critic_eval.measures import Share, auroc, brier, calibration_error, share
@@ -16,8 +17,16 @@ from textgrad_rl.critic_eval.refinement import arefined_right
 from textgrad_rl_critics.critic import most
 from textgrad_rl_graphs.errors import DataError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.types import Sees, Usage
+
+
+class Pace(NamedTuple):
+    """How fast a critic judges; see :class:`CriticEvaluation`."""
+
+    samples_per_second: float
+    cpu_seconds_per_sample: float
 
 
 @final
@@ -40,6 +49,8 @@ class CriticEvaluation:
         refined_right: share of wrong responses that a refiner, told the critique, makes right.
         sees: what of the reference its critiques were made with.
         samples_per_second: wall clock, after the first group of samples, with which models are loaded.
+        cpu_seconds_per_sample: of all cores, over the same samples, by this program and the processes that it started
+            and that have ended.
         usage: tokens, calls and dollars of all samples, without the refiner's.
     """
 
@@ -57,6 +68,7 @@ class CriticEvaluation:
     refined_right: Share | None
     sees: Sees
     samples_per_second: float
+    cpu_seconds_per_sample: float
     usage: Usage
 
     @property
@@ -96,7 +108,7 @@ async def aevaluate_critic(
     """
     if not samples:
         raise DataError("there are no labelled samples to measure a critic on")
-    feedback, rate = await _judged([item.case for item in samples], critic)
+    feedback, pace = await _judged([item.case for item in samples], critic)
     right: list[bool | None] = []
     wrong = [(item.case, said.critique) for item, said in zip(samples, feedback, strict=True)
              if not item.correct and said.critique and said.fault is None][:refinements]  # fmt: skip
@@ -105,7 +117,7 @@ async def aevaluate_critic(
         right = await arefined_right(cases, critiques, refiner=refiner, verifier=verifier)
     refined = [(is_right, case) for is_right, (case, _) in zip(right, wrong, strict=False) if is_right is not None]
     return measure(
-        samples, feedback, samples_per_second=rate,
+        samples, feedback, pace=pace,
         refined_right=share([is_right for is_right, _ in refined], [case.example.key for _, case in refined]),
     )  # fmt: skip
 
@@ -114,7 +126,7 @@ def measure(
     samples: Sequence[Labelled],
     feedback: Sequence[Feedback],
     *,
-    samples_per_second: float,
+    pace: Pace,
     refined_right: Share | None = None,
 ) -> CriticEvaluation:
     """Return the evaluation of feedback that was given on labelled samples."""
@@ -144,23 +156,30 @@ def measure(
         brier=brier(scores, labels),
         refined_right=refined_right,
         sees=most(said.sees for said in feedback),
-        samples_per_second=samples_per_second,
+        samples_per_second=pace.samples_per_second,
+        cpu_seconds_per_sample=pace.cpu_seconds_per_sample,
         usage=Usage.sum([said.usage for said in feedback]),
     )
 
 
-async def _judged(cases: Sequence[Case], critic: Critic) -> tuple[list[Feedback], float]:
-    """Return the feedback on all cases and how many were judged per second, once everything was loaded."""
+async def _judged(cases: Sequence[Case], critic: Critic) -> tuple[list[Feedback], Pace]:
+    """Return the feedback on all cases and how fast they were judged, once everything was loaded."""
     first = [index for index, case in enumerate(cases) if case.group == cases[0].group]
     rest = [index for index, case in enumerate(cases) if case.group != cases[0].group]
     feedback: dict[int, Feedback] = {}
-    seconds = 0.0
+    seconds = cpu_seconds = 0.0
     for indices in filter(None, (first, rest)):
-        started = time.perf_counter()
-        judged = await critic.acritique([cases[index] for index in indices])
-        seconds = time.perf_counter() - started
+        started, cpu_started = time.perf_counter(), _cpu_seconds()
+        judged = await ajudge(critic, [cases[index] for index in indices])
+        seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - cpu_started
         feedback |= zip(indices, judged, strict=True)
-    return [feedback[index] for index in range(len(cases))], len(rest or first) / max(seconds, 1e-9)
+    timed = len(rest or first)
+    return [feedback[index] for index in range(len(cases))], Pace(timed / max(seconds, 1e-9), cpu_seconds / timed)
+
+
+def _cpu_seconds() -> float:
+    ended = os.times()
+    return time.process_time() + ended.children_user + ended.children_system
 
 
 def _component_aurocs(rows: Sequence[tuple[Mapping[str, float], bool]]) -> dict[str, float]:

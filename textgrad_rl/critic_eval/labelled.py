@@ -78,7 +78,7 @@ def read_labelled(path: str | Path, *, limit: int | None = None) -> list[Labelle
     """
     seen: Counter[str] = Counter()
     samples: list[Labelled] = []
-    for where, content in rows_of(path):
+    for where, content in rows_of(path, like=_ROW):
         if len(samples) == limit:
             break
         row = _read(content, where)

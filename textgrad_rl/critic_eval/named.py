@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from textgrad_rl_critics import SemanticSimilarity, SentenceEncoder, Verifier, math_verify
+from textgrad_rl_critics import SentenceEncoder
 from textgrad_rl_critics.registry import FACTORIES, alone
-from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
+from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Critic
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.types import Sees
@@ -24,12 +24,11 @@ def critics_named(
 ) -> dict[str, Critic]:
     """Return the critics of a list, by name.
 
-    ``chain-of-thought`` gives its own verdict, ``semantic`` its composite with exact match as the correctness part.
-    To the names of ``textgrad_rl.critics.by_name`` come ``semantic-similarity``, the guarded cosine alone, and
-    ``math-verify``, the verifier that knows algebra.
+    ``chain-of-thought`` gives its own verdict, ``semantic`` its composite with exact match as the correctness part,
+    ``semantic-similarity`` the guarded cosine and no verdict.
 
     Args:
-        names: comma-separated.
+        names: comma-separated; those of ``textgrad_rl.critics.by_name``.
         own: what a name of your own stands for: one critic or several.
         model: the judge of those that need one.
         encoder: of the semantic ones.
@@ -37,26 +36,19 @@ def critics_named(
 
     Raises:
         UnknownNameError: with the names there are.
-        ConfigError: when a critic needs a model and there is none, or the list is empty.
+        ConfigError: when a critic needs a model and there is none, or reads nothing that a name could give along; when
+            the list is empty.
 
     >>> [critic.name for critic in critics_named("verifier, semantic-similarity").values()]
     ['exact_match', 'semantic_similarity']
     """
     encoding = SentenceEncoder(encoder)  # one for all, so that it is loaded once
-    only_here: Mapping[str, Callable[[], Critic]] = {
-        "math-verify": lambda: Verifier(math_verify()),
-        "semantic-similarity": lambda: SemanticSimilarity(encoding),
-    }
     chosen: dict[str, Critic] = {}
     for name in filter(None, map(str.strip, names.split(","))):
         if own is not None and name in own:
             chosen |= own[name]
-        elif name in only_here:
-            chosen[name] = only_here[name]()
-        elif name.partition(":")[0] in FACTORIES:
-            chosen[name] = alone(name, model=model, encoder=encoding, sees=sees)
         else:
-            raise UnknownNameError("critic", name, [*FACTORIES, *only_here, "FILE.py"])
+            chosen[name] = alone(name, model=model, encoder=encoding, sees=sees)
     if not chosen:
-        raise ConfigError(f"--critic {names!r} names no critic; known: {', '.join(sorted([*FACTORIES, *only_here]))}")
+        raise ConfigError(f"--critic {names!r} names no critic; known: {', '.join(sorted(FACTORIES))}, FILE.py")
     return chosen

@@ -19,8 +19,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import textgrad_rl as tgr
-from textgrad_rl.quickstart.program import ARMS, CRITICS, OFFLINE_CRITICS, build, load_task, reads_critiques
+from textgrad_rl.quickstart.program import ARMS, OFFLINE_CRITICS, build, load_task, reads_critiques
 from textgrad_rl.trainer.plot import Point, plot_curves
+from textgrad_rl_critics.registry import split_name
 from textgrad_rl_graphs.errors import UnknownNameError
 from textgrad_rl_graphs.hashing import derive_seed
 from textgrad_rl_graphs.records import dump_json
@@ -138,14 +139,15 @@ def critic_names(critics: str) -> list[str]:
 
     Raises:
         UnknownNameError: with the names there are.
+        ConfigError: for something to read given to a critic that reads nothing.
 
     >>> critic_names("verifier, semantic")
     ['verifier', 'semantic']
     """
     names: list[str] = []
     for name in map(str.strip, critics.split(",")):
-        if name.partition(":")[0] not in (*CRITICS, "all"):
-            raise UnknownNameError("critic", name, ["all", *CRITICS])
+        if name != "all":
+            split_name(name)
         names += OFFLINE_CRITICS if name == "all" else [name]
     return list(dict.fromkeys(names))
 

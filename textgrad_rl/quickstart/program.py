@@ -12,6 +12,7 @@ from typing import Any
 
 import textgrad_rl as tgr
 from textgrad_rl.tasks.splits import CHAIN_SUM_SPLITS, split_of
+from textgrad_rl_critics.registry import FACTORIES
 from textgrad_rl_graphs.types import Sees
 
 LEARNING_RATE = 2e-4
@@ -33,12 +34,8 @@ ARMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-CRITICS = (
-    "verifier", "indicative", "semantic", "chain-of-thought", "majority", "cascade", "generative-reward",
-    "reward-model", "rank", "human", "replay",
-)  # fmt: skip
-OFFLINE_CRITICS = tuple(name for name in CRITICS if name not in ("human", "replay"))
-"""Those that need nobody and no earlier run."""
+OFFLINE_CRITICS = tuple(name for name in FACTORIES if name not in ("human", "replay", "math-verify"))
+"""Those that need nobody and no earlier run; the verifier of this task does what math-verify would."""
 
 
 class Solver(tgr.Graph):
@@ -103,9 +100,9 @@ def build(arm: str = "joint", *, critic: str = "chain-of-thought", seed: int = 0
     policy = tgr.load_policy("pocket")
     verifier = tgr.critics.Verifier(tgr.critics.reasoning_gym("chain_sum"))
     training = _critic(critic, verifier, policy)
+    writes = not isinstance(training, tgr.critics.Verifier)  # scores alone refine nothing and rewrite no prompt
     if arm == "shuffled":
         training = tgr.critics.Shuffled(training)
-    writes = critic != "verifier"  # it gives scores alone: nothing to refine with, nothing to rewrite a prompt with
     refines = writes and arm in ("critique-grpo", "shuffled", "joint")
     settings: dict[str, Any] = {
         "text": tgr.TextualGradientDescent(model=policy) if writes and arm in ("prompts", "joint") else None,

@@ -34,8 +34,9 @@ def run_quickstart(
     import torch
 
     torch.set_num_threads(1)  # a model this small is slower on more
-    task = load_task()
     trainer = build("joint", critic=critic, seed=seed, run_dir=run_dir, callbacks=[tgr.Progress(console)])
+    task = load_task()
+    trainer.check_data(task)  # what is missing shows now, not after the first evaluation
     prompt = trainer.prompts["solve.system"]
     first_text, test = prompt.text, task.test[:test_examples]
     console.print(

@@ -11,6 +11,8 @@ from textgrad_rl.tasks.columns import Columns
 from textgrad_rl.tasks.task import Task
 from textgrad_rl_graphs.errors import DataError
 
+_ROW = '{"question": "6 * 7?", "answer": "42"}'
+
 
 def load_jsonl(
     name: str,
@@ -38,8 +40,12 @@ def load_jsonl(
     return Task.of(name, (columns.example(row, where=where) for where, row in rows_of(name)), fractions)
 
 
-def rows_of(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows_of(path: str | Path, *, like: str = _ROW) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield ``("file:line", row)`` for every line that is not blank.
+
+    Args:
+        path: the file.
+        like: such a row, for the error.
 
     Raises:
         DataError: when the file is missing, unreadable or empty, or a line is no JSON object.
@@ -56,8 +62,7 @@ def rows_of(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error}") from error
     if not found:
-        raise DataError(f"{path} is empty; a task needs one JSON object per line, e.g. "
-                        '{"question": "6 * 7?", "answer": "42"}')  # fmt: skip
+        raise DataError(f"{path} is empty; it needs one JSON object per line, e.g. {like}")
 
 
 def _row(line: str, where: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import final
 from textgrad_rl_graphs.errors import DataError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.graph import Graph
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.trace import Trace
 from textgrad_rl_graphs.types import Example, Usage
 
@@ -75,7 +76,7 @@ async def judged_runs(
 ) -> tuple[list[Trace], list[Feedback]]:
     """Run every example ``samples`` times, with seeds that do not depend on prompt versions, and score the runs."""
     traces = await graph.arun_many(examples, samples=samples, step=step, seed=seed, versionless=True)
-    return traces, await metric.acritique([Case.of(trace) for trace in traces], critiques=False)
+    return traces, await ajudge(metric, [Case.of(trace) for trace in traces], critiques=False)
 
 
 def value_of(feedback: Feedback) -> float | None:

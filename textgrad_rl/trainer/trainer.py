@@ -34,8 +34,10 @@ from textgrad_rl_graphs.backward import abackward
 from textgrad_rl_graphs.budget import Budget
 from textgrad_rl_graphs.errors import BudgetError, ConfigError, UnknownNameError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.graph import Graph
 from textgrad_rl_graphs.hashing import derive_seed, digest
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.lock import exclusive
 from textgrad_rl_graphs.node_feedback import ajudge_nodes, node_critics
 from textgrad_rl_graphs.prompt import Prompt
@@ -109,8 +111,8 @@ class Trainer:
         """Check that the parts fit; nothing runs."""
         parameters = graph.parameters()
         self.graph = graph
-        self.critic = critic
-        self.metric = metric
+        self.critic = as_critic(critic, "Trainer(critic=...)")
+        self.metric = None if metric is None else as_critic(metric, "Trainer(metric=...)")
         self.prompts = {path: item for path, item in parameters.items() if isinstance(item, Prompt)}
         self.policies: dict[str, Policy] = {
             path: item for path, item in parameters.items() if not isinstance(item, Prompt)  # type: ignore[misc]
@@ -345,7 +347,7 @@ class Trainer:
         with session.phase("rollout"):
             traces = await self.graph.arun_many(examples, samples=self.samples, step=step, seed=self.seed)
         with session.phase("critique"):
-            return traces, await self.critic.acritique([Case.of(trace) for trace in traces])
+            return traces, await ajudge(self.critic, [Case.of(trace) for trace in traces])
 
     async def _evaluate_split(self, task: Task) -> Evaluation:
         return await self.aevaluate(task.validation[: self.evaluate_examples])

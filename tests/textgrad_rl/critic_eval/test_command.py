@@ -16,6 +16,19 @@ def critics(said="wrong"):
     return {"grumpy": tgr.critics.ChainOfThought(tgr.FunctionModel(lambda request: f"Hm. Verdict: {said}"))}
 """
 
+SILENT = """
+import textgrad_rl as tgr
+
+
+def critics():
+    return {"silent": tgr.critics.SemanticSimilarity(Counts())}
+
+
+class Counts:
+    def encode(self, texts):
+        return [[1.0 + len(text)] for text in texts]
+"""
+
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
@@ -30,7 +43,7 @@ def command(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        for name in ("own", "strange"):
+        for name in ("own", "silent", "strange"):
             sys.modules.pop(name, None)
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
@@ -48,7 +61,17 @@ def test_critics_side_by_side(command, gsm8k_like, tmp_path):
     assert (found["grumpy"]["true_positives"]["mean"], found["grumpy"]["true_negatives"]["mean"]) == (1.0, 0.0)
     assert (tmp_path / "out/critic_eval.png").exists()
     assert "8 labelled samples" in out
-    assert "right verdicts" in out
+    assert "verdicts" in out
+
+
+def test_without_anything_to_draw_the_results_are_kept(command, write, tmp_path):
+    (tmp_path / "silent.py").write_text(SILENT, "utf-8")
+    path = write({"question": "6 * 7?", "solution": "6 * 7 = 42", "response": "Answer: 41", "correct": False})
+    status, out, err = command("--samples", str(path), "--critic", "silent.py", "--out", str(tmp_path / "out"))
+    assert status == 0, err
+    assert "no picture: there is nothing to draw" in out
+    assert json.loads((tmp_path / "out/critic_eval.json").read_text())["silent"]["accuracy"] is None
+    assert not (tmp_path / "out/critic_eval.png").exists()
 
 
 def test_adversarial(command, gsm8k_like, tmp_path):
@@ -69,6 +92,7 @@ def test_adversarial(command, gsm8k_like, tmp_path):
         (("--critic", "strange.py"), "has to return a dict of critics by name"),
         (("--critic", "verifier", "--samples", "none.jsonl"), "none.jsonl cannot be read"),
         (("--critic", "verifier", "--sees", "all"), "sees"),
+        (("--critic", "verifier", "--set", "said=correct"), "said=correct is for critics(**options) of a FILE.py"),
     ],
 )
 def test_bad_input_ends_in_one_message(command, gsm8k_like, args, message):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -47,6 +48,7 @@ async def test_by_hand():
     assert found.usage.usd == 2.0
     assert found.refined_right is None
     assert found.samples_per_second > 0
+    assert found.cpu_seconds_per_sample >= 0
     stored = json.loads(dump_json(found.record()))
     assert stored["accuracy"] == {"mean": 0.5, "low": found.accuracy.low, "high": found.accuracy.high, "n": 4}
     assert stored["usd_per_sample"] == pytest.approx(1 / 3)
@@ -114,3 +116,15 @@ async def test_a_missing_reference_is_named_before_anything_is_paid():
     with pytest.raises(DataError, match=r"needs a reference answer.*6 \* 7"):
         await aevaluate_critic(ChainOfThought(judge), labelled(("41", False), answer=None))
     assert asked == []
+
+
+async def test_processor_time_is_that_of_all_but_the_first_group():
+    def work(case):
+        started = time.process_time()
+        while time.process_time() - started < (0.2 if case.text == "first" else 0.01):
+            pass
+        return Feedback(score=0.0)
+
+    samples = labelled(("first", True), ("second", False), ("third", False))
+    found = await aevaluate_critic(ScriptedCritic(work), samples)
+    assert 0.01 <= found.cpu_seconds_per_sample < 0.1

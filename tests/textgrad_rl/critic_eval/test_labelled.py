@@ -43,7 +43,7 @@ def test_a_bad_line_is_named(write, line, message):
 
 
 def test_no_samples(write, tmp_path):
-    with pytest.raises(DataError, match=r"samples\.jsonl is empty"):
+    with pytest.raises(DataError, match=r"samples\.jsonl is empty.*\"response\": .*\"correct\""):
         read_labelled(write())
     with pytest.raises(DataError, match="cannot be read"):
         read_labelled(tmp_path / "none.jsonl")

@@ -83,6 +83,8 @@ def test_critics_are_named_one_by_one_or_together() -> None:
     assert critic_names("rank, verifier, replay:runs/a") == ["rank", "verifier", "replay:runs/a"]
     with pytest.raises(tgr.UnknownNameError, match=r"semantic"):
         critic_names("semantics")
+    with pytest.raises(tgr.ConfigError, match="no critic 'rank:x'"):
+        critic_names("verifier, rank:x")
 
 
 def test_critics_are_compared_with_the_verifier() -> None:

@@ -13,7 +13,7 @@ import textgrad_rl as tgr
 from tests.support.scripted import ScriptedCritic
 from tests.support.tiny import new_policy, tokenizer
 from textgrad_rl.trainer.diagnosis import TrainingWarning
-from textgrad_rl_graphs.errors import ConfigError, DataError, RecordsError
+from textgrad_rl_graphs.errors import ConfigError, RecordsError
 from textgrad_rl_graphs.feedback import Case, Feedback
 
 __all__ = ["new_policy", "tokenizer"]  # fixtures
@@ -49,24 +49,39 @@ def weights(policy: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_reward_that_is_not_finite_names_its_run_and_the_checkpoint_is_whole(
+def test_a_reward_that_is_not_finite_is_no_reward_and_the_others_train(
     new_policy: Any, tmp_path: Path, bad: float
 ) -> None:
-    policy, rewards = new_policy(), {"right": 1.0}
+    policy = new_policy()
 
     def judge(case: Case) -> Feedback:
-        return replace(scored(case), score=rewards["right"] if case.trace.sample == 3 else float(case.trace.sample))
+        return replace(scored(case), score=bad if case.trace.sample == 3 else float(case.trace.sample))
 
-    fit(policy, judge, run_dir=tmp_path)
-    before = weights(policy)
-    rewards["right"] = bad
-    with pytest.raises(DataError, match=r"the critic scored .* with -?(nan|inf); scores have to be finite numbers"):
-        fit(policy, judge, run_dir=tmp_path, steps=2)
-    assert weights(policy).equal(before)
-    rewards["right"] = 1.0
-    again = new_policy(seed=1)  # the run goes on from its folder
-    fit(again, judge, run_dir=tmp_path, steps=2)
-    assert again.weight_version == 2
+    with pytest.warns(TrainingWarning, match="the critic failed on 2 of 8 samples"):
+        metrics = fit(policy, judge, run_dir=tmp_path)
+    assert (metrics["unscored"], metrics["rows"]) == (2, 6)
+    assert 0 < metrics["grad_norm"] < math.inf
+    assert weights(policy).isfinite().all()
+    assert f"the score is {bad}, not a finite number" in (tmp_path / "steps/000001/cases.jsonl").read_text("utf-8")
+
+
+def test_a_critic_that_breaks_on_a_question_costs_that_group_alone(new_policy: Any, tmp_path: Path) -> None:
+    def judge(case: Case) -> Feedback:
+        return scored(case) if case.example.inputs["question"] == "a" else {}["verdict"]
+
+    with pytest.warns(TrainingWarning, match="the critic failed on 4 of 8 samples"):
+        metrics = fit(new_policy(), judge, run_dir=tmp_path, refine=tgr.Refine(), metric=ScriptedCritic(judge))
+    assert (metrics["unscored"], metrics["rows"], metrics["live_rows"]) == (4, 4, 4)
+    assert "it raised KeyError: 'verdict'" in (tmp_path / "steps/000001/cases.jsonl").read_text("utf-8")
+
+
+def test_what_is_no_critic_is_refused_before_anything_runs(new_policy: Any) -> None:
+    graph, settings = One(new_policy()), {"weights": tgr.GRPO(learning_rate=1e-2), "evaluate_every": None}
+    for given, advice in (("semantic", "by_name"), (len, "Verifier"), (tgr.critics.Verifier, "instance")):
+        with pytest.raises(ConfigError, match=rf"Trainer\(critic=\.\.\.\) needs a critic.*{advice}"):
+            tgr.Trainer(graph, critic=given, **settings)
+        with pytest.raises(ConfigError, match=rf"Trainer\(metric=\.\.\.\) needs a critic.*{advice}"):
+            tgr.Trainer(graph, critic=tgr.critics.Verifier(), metric=given, **settings)
 
 
 def test_a_group_without_any_score_is_counted_and_the_others_train(new_policy: Any) -> None:
