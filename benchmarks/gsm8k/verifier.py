@@ -62,6 +62,11 @@ FORMS: dict[str, Form] = {
     r"\frac{36}{2}": lambda v: signed(v, rf"\frac{{{2 * abs(v.numerator)}}}{{{2 * v.denominator}}}"),
     "unicode minus": lambda v: signed(v, thousands(v), "\N{MINUS SIGN}"),
     "full-width digits": lambda v: decimal(v).translate({ord("0") + n: 0xFF10 + n for n in range(10)}),
+    "`18`": lambda v: f"`{decimal(v)}`",
+    '"18"': lambda v: f'"{decimal(v)}"',
+    "(18)": lambda v: f"({decimal(v)})",
+    "18 dollars in total.": lambda v: f"{decimal(v)} dollars in total.",
+    "18. I hope this helps!": lambda v: f"{decimal(v)}. I hope this helps!",
     "Arabic digits": lambda v: decimal(v).translate({ord("0") + n: 0x0660 + n for n in range(10)}),
 }  # fmt: skip
 
@@ -81,9 +86,25 @@ SEVERAL: dict[str, Callable[[str, str], str]] = {
     "17 and 18": lambda right, wrong: f"{wrong} and {right}",
     "$17$ or $18$": lambda right, wrong: f"${wrong}$ or ${right}$",
     "17 = 18": lambda right, wrong: f"{wrong} = {right}",
+    "18 perhaps seventeen": lambda right, wrong: f"{right} perhaps seventeen",
+    "18 something else": lambda right, wrong: f"{right} something else",
+    "18. Or 17.": lambda right, wrong: f"{right}. Or {wrong}.",
+    "18, next line: Or maybe 17": lambda right, wrong: f"{right}\nOr maybe {wrong}",
+    "18, last line: Actually it is 17.": lambda right, wrong: f"{right}\n\nActually it is {wrong}.",
+    r"\boxed{18} or \boxed{17}": lambda right, wrong: rf"\boxed{{{right}}} or \boxed{{{wrong}}}",
 }
 
-ENDINGS = ("#### {}", "Answer: {}", "The answer is {}", "{}")
+QUOTED = (
+    'You asked: "{}\nAnswer: {}"', "> {} Answer: {}\nI cannot say.", "> {}\n\n> Answer: {}\n\nI cannot say.",
+    "'{} Answer: {}'", "`{} Answer: {}`", "```\n{}\nAnswer: {}\n```\nI cannot say.",
+    "    {}\n    Answer: {}\nI cannot say.",
+)  # fmt: skip
+
+REPEATED = (
+    'You asked: "{}"\nAnswer: {}', "> {}\n\nAnswer: **{}**", "{}\n\nThe answer is {}.", "> {}\n\n```\nAnswer: {}\n```",
+)  # fmt: skip
+
+ENDINGS = ("#### {}", "Answer: {}", "The answer is {}", "{}", "Die Antwort ist {}", "答案是{}")
 
 
 def swapped(value: Fraction) -> Fraction | None:
@@ -108,8 +129,10 @@ def responses(work: str, question: str, value: Fraction) -> Iterator[tuple[str, 
     right, wrong = decimal(value), decimal(value + 1)
     for index, (name, write) in enumerate(SEVERAL.items(), turn):
         yield f"several: {name}", ENDINGS[index % len(ENDINGS)].format(write(right, wrong)), False
-    yield "quoted", f'You asked: "{question}\nAnswer: {right}"', False
-    yield "quoted", f"> {question} Answer: {right}\nI cannot say.", False
+    for quotation in QUOTED:
+        yield "quoted", quotation.format(question, right), False
+    for repetition in REPEATED:
+        yield "question repeated", repetition.format(question, right), True
 
 
 def main() -> None:
@@ -148,7 +171,7 @@ async def measure(rows: list[dict[str, Any]]) -> None:
     print(f"{len(rows)} answers, {asked.total()} responses\n{'':42}{'asked':>9}" + "".join(f"{n:>13}" for n in scorers))
     for kind, count in asked.items():
         print(f"{kind:42}{count:9}" + "".join(f"{right[name][kind]:13}" for name in scorers))
-    for title, prefix in (("accepted", ("form",)), ("rejected", ("changed", "several", "quoted"))):
+    for title, prefix in (("accepted", ("form", "question")), ("rejected", ("changed", "several", "quoted"))):
         total = sum(count for kind, count in asked.items() if kind.startswith(prefix))
         sums = [sum(n for kind, n in counts.items() if kind.startswith(prefix)) for counts in right.values()]
         print(f"{title:42}{total:9}" + "".join(f"{n:13}" for n in sums))

@@ -11,18 +11,27 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import final
+
+from textgrad_rl_critics.units import CURRENCY_SIGNS, unit_of
 
 _MOST_CHARACTERS = 200
 """A longer text is no number; Python reads at most 4,300 digits."""
 
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
-_MARKS = "*_`\"' "
+_MARKS = "*_`\"'\u201c\u201d\u2018\u2019«» "
+_STOPS = ".,;:\u3002"
 _BOLD = re.compile(r"(?<!\w)\*\*([^*]+)\*\*(?!\w)|(?<=\w)\*\*(?=\s+[^\W\d_])")  # 2**3 is a power
+_BRACKETED = re.compile(r"\(?([^(),]+)\)")  # (B) and B)
+_WORDS = re.compile(r"[^\W\d_]+(?:[\s.'\u2019-]+[^\W\d_]+)*")
+_VULGAR = re.compile(r"[\u00BC-\u00BE\u2150-\u215E]")
+_PICTURE = re.compile(r"[\u2600-\u27BF\uFE0F\U0001F300-\U0001FAFF]")
+_SUPERSCRIPT = re.compile(r"(?<=\d)[\u00B2\u00B3\u00B9\u2070\u2074-\u2079]")
 _SIGNS = str.maketrans(
     dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63", "-")  # minus signs, hyphens and dashes
-    | {"\u066b": ".", "\u066c": ",", "\u066a": "%", "°": " degrees "}  # Arabic separators and percent sign
-    | dict.fromkeys("$€£¥₹", "")
+    | {"\u066b": ".", "\u066c": ",", "\u066a": "%", "\u2044": "/", "°": " degrees ", "¥": ""}
 )
 
 _LATEX = (
@@ -30,29 +39,22 @@ _LATEX = (
     (re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r" \1\2/\3\4 "),
     (re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[()\[\]!,;: ]|\{\}"), ""),
     (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\%"), "%"),
+    (re.compile(r"\\([%$])"), r"\1"),
     (re.compile(r"\^\s*\\circ|\^\{\\circ\}|\\degree"), " degrees "),
 )
 
 _NUMBER = re.compile(
-    r"""
-    (?P<sign>[-+]?)\s*
+    rf"""
+    (?P<sign>[-+]?)\s* (?P<currency>[{CURRENCY_SIGNS}]?)\s* (?P<inner>[-+]?)\s*
     (?: (?:(?P<whole>\d+)\s+)? (?P<top>\d+)\s*/\s*(?P<bottom>\d+)       # 3/4, 1 3/4
-      | (?P<digits> \d{1,3}(?:,\d{3})+(?:\.\d*)? | \d{1,3}(?:\ \d{3})+(?:\.\d*)? | \d+(?:\.\d*)? | \.\d+ )
+      | (?P<digits> \d{{1,3}}(?:,\d{{3}})+(?:\.\d*)? | \d{{1,3}}(?:\ \d{{3}})+(?:\.\d*)? | \d+(?:\.\d+|\.(?!\s))?
+                   | \.\d+ )
     )
-    \s*(?P<unit> % | [^\W\d_]+\.?(?:\^?[23])?(?:[\ /-][^\W\d_]+\.?(?:\^?[23])?){0,3} )?
+    \s*(?P<unit> [%{CURRENCY_SIGNS}]
+      | [^\W\d_]+\.?(?:\^?[23])?(?:[\ /-][^\W\d_]+\.?(?:\^?[23])?){{0,3}} )?
     """,
     re.VERBOSE,
 )
-_NO_UNIT = frozenset([
-    "and", "approximately", "billion", "but", "cubed", "dozen", "false", "half", "hundred", "if", "incorrect",
-    "is", "isn", "k", "maybe", "mill", "million", "minus", "mod", "no", "nor", "not", "or", "over", "pi",
-    "plus", "possibly", "probably", "quarter", "squared", "than", "third", "thousand", "times", "to",
-    "trillion", "vs", "wrong",
-])  # fmt: skip
-"""Words that change the number before them, or take it back."""
-_UNITS_OF_ONE_LETTER = frozenset("gmshlLWJNVAC")
-"""Other letters alone are variables: 18x is no number. Signs without case, as 元, are units."""
 
 
 @final
@@ -72,27 +74,36 @@ class Quantity:
 
 
 def normalised(answer: str) -> str:
-    r"""Return the answer with single spaces, without ``$``, commas between thousands, marks around, last full stop.
+    r"""Return the answer with single spaces, without ``$``, commas between thousands, marks and brackets around it.
 
-    >>> normalised(" **$1,000.** ")
-    '1000'
+    Full stops and commas at the end go too, and words lose their case; formulas keep it.
+
+    >>> normalised(" **$1,000.** "), normalised("(B)"), normalised("Yes!"), normalised("x + Y")
+    ('1000', 'b', 'yes', 'x + Y')
     """
     text = " ".join(answer.replace("\N{MINUS SIGN}", "-").replace("\\$", "").replace("$", "").split())
-    return _THOUSANDS.sub("", text.strip(_MARKS).removesuffix(".").strip(_MARKS))
+    text = _THOUSANDS.sub("", _bare(text))
+    said = text.rstrip("!?\uff01\uff1f")
+    if _WORDS.fullmatch(said) and (len(said) > 1 or said == text):  # n! is a formula
+        return said.casefold()
+    return text
 
 
 def quantity(answer: str) -> Quantity | None:
     r"""Return the exact number that an answer is, with its unit; None for anything else, two numbers included.
 
-    >>> quantity(r"\$1{,}000.50"), quantity("-3/4 miles per hour"), quantity("17 or 18"), quantity("18 thousand")
-    (Quantity(value=Fraction(2001, 2), unit=''), Quantity(value=Fraction(-3, 4), unit='mile per hour'), None, None)
+    >>> quantity(r"\$1{,}000.50"), quantity("-3/4 mph"), quantity("17 or 18")
+    (Quantity(value=Fraction(2001, 2), unit='dollar'), Quantity(value=Fraction(-3, 4), unit='mile per hour'), None)
     """
-    if len(answer) > _MOST_CHARACTERS:
-        return None
+    return _read(answer) if len(answer) <= _MOST_CHARACTERS else None
+
+
+@lru_cache(maxsize=1024)  # an answer and its reference are read several times
+def _read(answer: str) -> Quantity | None:
     match = _NUMBER.fullmatch(_plain(answer))
-    if match is None:
+    if match is None or (match["sign"] and match["inner"]):
         return None
-    unit = _unit(match["unit"] or "")
+    unit = unit_of(match["unit"] or "", match["currency"])
     if unit is None:
         return None
     if match["bottom"]:
@@ -101,7 +112,7 @@ def quantity(answer: str) -> Quantity | None:
         value = int(match["whole"] or 0) + Fraction(int(match["top"]), int(match["bottom"]))
     else:
         value = Fraction(match["digits"].replace(",", "").replace(" ", "").removesuffix("."))
-    return Quantity(-value if match["sign"] == "-" else value, unit)
+    return Quantity(-value if "-" in (match["sign"], match["inner"]) else value, unit)
 
 
 def number(answer: str) -> Fraction | None:
@@ -123,29 +134,26 @@ def same_answer(one: str, other: str) -> bool:
     left, right = quantity(one), quantity(other)
     if left is not None and right is not None:
         return left.same(right)
-    return normalised(one) == normalised(other)
+    return left is right and normalised(one) == normalised(other)
 
 
 def _plain(answer: str) -> str:
-    """Return the answer without what does not change a number: marks, LaTeX, currency signs; digits as 0 to 9."""
+    """Return the answer without what does not change a number: marks, LaTeX, brackets; digits as 0 to 9."""
     text = answer
     if not text.isascii():
+        text = _PICTURE.sub("", _VULGAR.sub(r" \g<0>", _SUPERSCRIPT.sub(r"^\g<0>", text)))
         text = unicodedata.normalize("NFKC", text)
-        text = "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in text)
-    text = text.replace("\\$", "").translate(_SIGNS)
+        text = "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in text).translate(_SIGNS)
+    if text.count("$") - text.count("\\$") > 1:  # they are marks of mathematics, a single one is a currency
+        text = _DOLLAR.sub("", text)
     if "\\" in text or "{" in text:
         for pattern, plain in _LATEX:
             text = pattern.sub(plain, text)
-    text = " ".join(_BOLD.sub(r"\1", text).split()).strip(_MARKS)
-    return text.removesuffix(".").rstrip(_MARKS)
+    return _bare(" ".join(_BOLD.sub(r"\1", text).split()))
 
 
-def _unit(words: str) -> str | None:
-    """Return a unit in the singular, ``"%"`` for percent, None for words that change the number."""
-    if len(words) == 1 and words.lower() != words.upper() and words not in _UNITS_OF_ONE_LETTER:
-        return None
-    parts = [part.rstrip(".").casefold() for part in re.split(r"[ /-]", words)]
-    if not _NO_UNIT.isdisjoint(parts):
-        return None
-    unit = " ".join(part[:-1] if len(part) > 2 and part.endswith("s") else part for part in parts)
-    return "%" if unit in ("percent", "per cent") else unit
+def _bare(text: str) -> str:
+    """Return the text without marks around it, stops at its end, and brackets around all of it."""
+    text = text.strip(_MARKS).rstrip(_STOPS + _MARKS)
+    bracketed = _BRACKETED.fullmatch(text)
+    return bracketed[1].strip(_MARKS) if bracketed else text

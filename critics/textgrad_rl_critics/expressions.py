@@ -17,7 +17,7 @@ from typing import Any
 
 from textgrad_rl_critics.equality import quantity, same_answer
 from textgrad_rl_critics.references import answer_of
-from textgrad_rl_critics.scorers import Extract, Scorer, WaitingScorer, only_quoted
+from textgrad_rl_critics.scorers import Extract, Scorer, WaitingScorer, unambiguous
 from textgrad_rl_critics.spans import final_answer
 from textgrad_rl_critics.workers import WorkerDiedError, Workers
 from textgrad_rl_graphs.errors import MissingPackageError, PolicyFaultError
@@ -32,8 +32,10 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}|\\[a-zA
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _FUNCTIONS = frozenset(["sqrt", "sinh", "cosh", "tanh", "asin", "acos", "atan", "arcsin", "arccos", "arctan"])
 _SEVERAL = re.compile(
-    r"\b(?:and|but|is|maybe|no|nor|not|or|to|vs)\b|[;|\n]|,(?![0-9]{3}(?![0-9]))|[0-9]\s+[0-9]|\\(?:lor|land|vee|wedge)\b"
+    r"\b(?:and|but|is|maybe|no|nor|not|or|to|vs)\b|[;|\n±]|,(?![0-9]{3}(?![0-9]))|[0-9]\s+[0-9]"
+    r"|\\(?:lor|land|vee|wedge|pm|mp)\b"
 )
+_RELATION = re.compile(r"[<>≤≥≠≈~]|\\(?:[lg]eq?|[lg]eqslant|[lg]t|neq?|approx|sim)(?![a-zA-Z])|\+\s*$")
 
 
 def math_verify(*, extract: Extract = final_answer, seconds: float = 5.0, processes: int | None = None) -> Scorer:
@@ -63,7 +65,7 @@ def math_verify(*, extract: Extract = final_answer, seconds: float = 5.0, proces
         same = decided(answer, gold)
         if same is None:
             same = await in_thread(compared, workers, expression(answer) or "", expression(gold) or gold, seconds)
-        return same and not only_quoted(text, example, gold, extract)
+        return same and unambiguous(text, example, gold, extract)
 
     return WaitingScorer("math_verify", ascore, lambda example: answer_of(example, wanted_by="math_verify"))
 
@@ -80,7 +82,7 @@ def decided(answer: str, gold: str) -> bool | None:
     if not answer or len(answer) > _MOST_CHARACTERS or (reference is not None and quantity(answer) is not None):
         return False
     math = expression(answer)
-    if math is None or (_SEVERAL.search(math) and not _SEVERAL.search(gold)):
+    if math is None or any(sign.search(math) and not sign.search(gold) for sign in (_SEVERAL, _RELATION)):
         return False
     if reference is not None:
         sides = [side for part in math.split("=") if (side := quantity(part)) is not None]

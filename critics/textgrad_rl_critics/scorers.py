@@ -10,8 +10,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, final
 
 from textgrad_rl_critics.equality import quantity, same_answer
+from textgrad_rl_critics.quotation import without_quotation
 from textgrad_rl_critics.references import answer_of, question_of
-from textgrad_rl_critics.spans import final_answer, without_quotation
+from textgrad_rl_critics.spans import final_answer, words
+from textgrad_rl_critics.units import strange_words
 from textgrad_rl_graphs.errors import DataError, UnknownNameError
 from textgrad_rl_graphs.sync import run
 from textgrad_rl_graphs.types import Example
@@ -70,21 +72,32 @@ def exact_match(*, extract: Extract = final_answer) -> Scorer:
 
     def exact_match(text: str, example: Example) -> bool:
         gold = answer_of(example, wanted_by="exact_match")
-        return same_answer(extract(text), gold) and not only_quoted(text, example, gold, extract)
+        return same_answer(extract(text), gold) and unambiguous(text, example, gold, extract)
 
     return checked(exact_match, lambda example: answer_of(example, wanted_by="exact_match"))
 
 
-def only_quoted(text: str, example: Example, gold: str, extract: Extract) -> bool:
-    """Return whether a right number is right no longer without what the response copies from the question."""
-    if quantity(gold) is None:  # an answer in words may be a passage of the question
+def unambiguous(text: str, example: Example, gold: str, extract: Extract) -> bool:
+    """Return whether a right answer is one answer of the response's own.
+
+    It is none when it is right no longer without what the response quotes from the question, nor when more than one
+    word of its unit comes from nowhere: not from the question, the reference or the table of units, as in "18
+    something else". An answer in words may be a passage of the question.
+    """
+    question, answer = question_of(example), extract(text)
+    found = quantity(answer)
+    if found is None and f" {' '.join(words(gold))} " in f" {' '.join(words(question))} ":
+        return True
+    if found is not None and " " in found.unit and len(strange_words(found.unit, {*words(question), *words(gold)})) > 1:
         return False
-    rest = without_quotation(text, question_of(example))
-    return rest != text and not same_answer(extract(rest), gold)
+    rest = without_quotation(text, question)
+    return rest == text or (kept := extract(rest)) == answer or same_answer(kept, gold)
 
 
 def reasoning_gym(dataset: str, *, extract: Extract = final_answer) -> Scorer:
     """Return the scorer of a reasoning-gym data set (https://github.com/open-thought/reasoning-gym).
+
+    A number that stands only in a quotation of the question is no answer, as for :func:`exact_match`.
 
     Args:
         dataset: its name, e.g. ``"chain_sum"``; ``example.metadata["entry"]`` holds the item it generated.
@@ -112,7 +125,12 @@ def reasoning_gym(dataset: str, *, extract: Extract = final_answer) -> Scorer:
         return example.metadata["entry"]
 
     def reasoning_gym(text: str, example: Example) -> float:
-        return float(score(answer=extract(text), entry=entry_of(example)))
+        entry = entry_of(example)
+        found = float(score(answer=extract(text), entry=entry))
+        if quantity(str(entry.get("answer"))) is None:  # it may be a passage of the question
+            return found
+        rest = without_quotation(text, question_of(example))
+        return found if rest == text else min(found, float(score(answer=extract(rest), entry=entry)))
 
     return checked(reasoning_gym, entry_of)
 

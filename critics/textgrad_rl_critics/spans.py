@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import re
 
+from textgrad_rl_critics.equality import quantity
+from textgrad_rl_critics.named_numbers import named_numbers
+
 _TAG = re.compile(r"<(/?)(think|thinking|reasoning)>", re.IGNORECASE)
+_ANSWER_IS = (
+    r"\banswer(?:\s+is\b)?", r"\bantwort(?:\s+(?:ist|lautet)\b)?", r"\bréponse(?:\s+finale)?(?:\s+est\b)?",
+    r"\brespuesta(?:\s+final)?(?:\s+es\b)?", r"\bответ", r"答案\s*[是为為]?", r"答え\s*は?", r"답\s*[은는]?",  # noqa: RUF001
+    r"(?:الجواب|الإجابة)(?:\s+(?:هو|هي))?",
+)  # fmt: skip
+_SPOKEN_IS = (
+    r"\banswer\s+is\s", r"\bantwort\s+(?:ist|lautet)\s", r"\bréponse(?:\s+finale)?\s+est\s",
+    r"\brespuesta(?:\s+final)?\s+es\s", r"\bответ\s+[-\u2014]\s", r"答案\s*[是为為]", r"答え\s*は", r"답\s*[은는]",  # noqa: RUF001
+    r"(?:الجواب|الإجابة)\s+(?:هو|هي)\s",
+)  # fmt: skip
+"""English, German, French, Spanish, Russian, Chinese, Japanese, Korean, Arabic."""
 _MARKER = re.compile(
-    r"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?\banswer\s*(?:is\s*)?[:\uFF1A]|答案\s*是?\s*[:\uFF1A]|####", re.IGNORECASE
+    rf"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?(?:{'|'.join(_ANSWER_IS)})\s*[:\uFF1A]|####", re.IGNORECASE
 )
-_SPOKEN = re.compile(r"\banswer\s+is\s+(?=\S)", re.IGNORECASE)
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|(?:^>[^\n]*(?:\n|\Z))+", re.MULTILINE)
+_SPOKEN = re.compile(rf"(?:{'|'.join(_SPOKEN_IS)})\s*(?=\S)", re.IGNORECASE)
+_CLOSING = re.compile(r"[.!?](?=\s)|(?<=[^\W\d_])!$|[\u3002\uFF01\uFF1F]")  # 18! is a factorial
+_DIGIT = re.compile(r"\d")
 _BRACE = re.compile(r"[{}]")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"\w+")
 _BOX = "\\boxed{"
-_COPIED = "\0"  # in the place of a copied run
 
 
 def without_reasoning(text: str) -> str:
@@ -42,25 +56,44 @@ def without_reasoning(text: str) -> str:
 def final_answer(text: str) -> str:
     r"""Return the final answer: what follows the last of ``Answer:``, ``####``, ``\boxed{``, else the last line.
 
-    Of a last line that says "the answer is ...", only what follows. Reasoning tags are left out, and so are marks
-    around the answer (``**42**``).
+    Of a line that says "the answer is ...", only what follows. Both are known in nine languages. Left out are reasoning
+    tags, marks around the answer (``**42**``), sentences behind a number and lines behind any answer. But no other
+    number may follow one, in digits or in words: then all of it is the answer, which no reference is equal to.
 
     >>> final_answer("6 * 7 = 42. Answer: 42"), final_answer("So it is $\\boxed{\\frac{1}{2}}$."), final_answer("a\nb")
     ('42', '\\frac{1}{2}', 'b')
+    >>> final_answer("Answer: 18. I hope this helps!"), final_answer("Answer: 18\nOr maybe 17.")
+    ('18', '18 Or maybe 17.')
     """
+    answer, around = _answer_and_around(text)
+    own = named_numbers(answer) if around else None
+    return f"{answer} {around}" if own and not own.issuperset(named_numbers(around)) else answer
+
+
+def _answer_and_around(text: str) -> tuple[str, str]:
+    """Return the final answer, and what else was written where only an answer belongs."""
     text = without_reasoning(text)
     markers = list(_MARKER.finditer(text))
+    start = markers[-1].end() if markers else 0
     box = _last_box(text)
-    if box is not None and (not markers or box[0] > markers[-1].start()):
-        return text[box[0] + len(_BOX) : box[1] - 1].strip()
-    lines = [line.strip(" \t*_`") for line in (text[markers[-1].end() :] if markers else text).splitlines()]
-    kept = [line for line in lines if line]
+    if box is not None and box[0] >= start:
+        before = text[max(start, text.rfind("\n", start, box[0])) : box[0]].rpartition("=")[2]
+        offers = _BOX in before or (markers and re.match(r"[^\w\n]*\d", before))
+        return text[box[0] + len(_BOX) : box[1] - 1].strip(), f"{before if offers else ''} {text[box[1] :]}".strip()
+    kept = [line for raw in text[start:].splitlines() if (line := raw.strip(" \t*_`"))]
     if not kept:
-        return ""
-    if markers:
-        return kept[0]
-    spoken = list(_SPOKEN.finditer(kept[-1]))
-    return kept[-1][spoken[-1].end() :] if spoken else kept[-1]
+        return "", ""
+    line, *rest = kept if markers else kept[-1:]
+    spoken = [said for said in _SPOKEN.finditer(line) if not markers or not _DIGIT.search(line, 0, said.start())]
+    return _first_number(line[spoken[-1].end() :] if spoken else line, "\n".join(rest))
+
+
+def _first_number(line: str, rest: str) -> tuple[str, str]:
+    """Return the first sentence of a line, if that is a number, and what follows; else the line."""
+    end = _CLOSING.search(line)
+    if end is not None and quantity(line[: end.start()]) is not None:
+        return line[: end.start()], f"{line[end.end() :]}\n{rest}".strip()
+    return line, rest
 
 
 def has_final_answer(text: str) -> bool:
@@ -79,7 +112,7 @@ def last_number(text: str) -> str:
     >>> last_number("Answer: $1,234.50 a day")
     '1,234.50'
     """
-    answer = final_answer(text)
+    answer, _ = _answer_and_around(text)
     numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?", answer)
     return numbers[-1].rstrip(",") if numbers else answer
 
@@ -115,47 +148,6 @@ def sentences(text: str) -> list[str]:
 def words(text: str) -> list[str]:
     """Return the words and numbers, case folded."""
     return _WORD.findall(text.casefold())
-
-
-def without_quotation(text: str, question: str) -> str:
-    """Return the text without what it copies from the question: runs of words, and all of the quotation around them.
-
-    A run has 6 words or more, or all of a question of 3 to 5 words: an answer may well be a number of the question.
-    A quotation stands between quotation marks, or is a block of lines that begin with ``>``.
-
-    >>> without_quotation("You ask how many of the 18 eggs are left: 9", "How many of the 18 eggs are left?")
-    'You ask : 9'
-    >>> without_quotation('"How many of the 18 eggs are left? Answer: 9" Hm.', "How many of the 18 eggs are left?")
-    ' Hm.'
-    """
-    asked = words(question)
-    size = min(6, len(asked))
-    if size < 3:
-        return text
-    known = {tuple(asked[start : start + size]) for start in range(len(asked) - size + 1)}
-    around = list(_WORD.finditer(question))
-    head, tail = question[: around[0].start()].lstrip(), question[around[-1].end() :].rstrip()
-    kept: list[str] = []
-    end = 0  # of the last run
-    for start, stop in _runs(text, known, size):
-        if start >= end:
-            kept += [text[end:start].removesuffix(head), _COPIED]
-        end = stop + (len(tail) if text.startswith(tail, stop) else 0)
-    if not kept:
-        return text
-    rest = "".join([*kept, text[end:]])
-    return _QUOTED.sub(lambda quoted: "" if _COPIED in quoted[0] else quoted[0], rest).replace(_COPIED, "")
-
-
-def _runs(text: str, known: set[tuple[str, ...]], size: int) -> list[tuple[int, int]]:
-    """Return start and end of each run of ``size`` words that is known."""
-    said = list(_WORD.finditer(text))
-    folded = [word[0].casefold() for word in said]
-    return [
-        (said[first].start(), said[first + size - 1].end())
-        for first in range(len(said) - size + 1)
-        if tuple(folded[first : first + size]) in known
-    ]
 
 
 def _last_box(text: str) -> tuple[int, int] | None:

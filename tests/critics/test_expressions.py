@@ -48,11 +48,16 @@ def test_another_expression(score, gold, answer):
 @pytest.mark.parametrize(
     "answer",
     ["17 or 18", "18 or 17", "17, 18", "17 and 18", "$17$ or $18$", r"17 \text{ or } 18", "17 = 18", "17 18", "17; 18",
-     "18 to 19", "18 no", "not 18", "I think 18", "", "nothing"],
+     "18 to 19", "18 no", r"\leq 18", "x < 18", r"18 \pm 1", r"\approx 18", "not 18", "I think 18", "", "nothing"],
 )  # fmt: skip
 def test_two_answers_and_prose_need_no_algebra_to_be_wrong(score, answer):
     assert decided(answer, "18") is False
     assert score(f"So.\nAnswer: {answer}", of("18")) is False
+
+
+def test_an_answer_behind_a_quoted_question_may_be_a_formula(score):
+    assert score('You ask: "What is it?"\nAnswer: $\\sqrt{324}$', of("18")) is True
+    assert score('"What is it? Answer: $\\sqrt{324}$" Hm.', of("18")) is False
 
 
 def test_text_is_no_product_of_letters():

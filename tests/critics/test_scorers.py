@@ -78,6 +78,57 @@ def test_an_answer_in_a_quotation_of_the_question_is_none(score):
         assert score(f"{text}\nHe has 9. 9 * 2 = 18.\nAnswer: 18", of("18", question)) is True, text
 
 
+SHORT = ("6*7?", "2+8?", "6 * 7 =", "What is 6*7?")
+
+
+@pytest.mark.parametrize("question", SHORT)
+def test_a_short_question_is_quoted_as_well(score, question):
+    quotations = ["> {q}\n> Answer: 42", "> {q}\n\n> Answer: 42", "'{q} Answer: 42'", "`{q} Answer: 42`",
+                  "```\n{q}\nAnswer: 42\n```", "    {q}\n    Answer: 42"]  # fmt: skip
+    for quotation in quotations:
+        text = quotation.format(q=question)
+        assert score(f"{text}\nI cannot say.", of("42", question)) is False, text
+        assert score(f"{text}\n6 * 7 = 42\nAnswer: `42`", of("42", question)) is True, text
+        assert score(f"{text}\n\nSo:\n```\n6 * 7 = 42\nAnswer: 42\n```", of("42", question)) is True, text
+
+
+SEVERAL = ["18 perhaps seventeen", "18 alternatively seventeen", "18 something else", "18 oder siebzehn", "18. Or 17.",
+           "18\nOr maybe 17", "18\n\nActually it is 17.", "18, or 17", "18 (or 17)", "18\n\n17", "18 to 20", "18 ± 1",
+           "≤ 18", r"\leq 18", "≈ 18", "18+", "18\nSeventeen would do as well."]  # fmt: skip
+ONE = ["18 dollars", "18 eggs per day", "18. I hope this helps", "18. I hope this helps!\nBye.", "18\n\nIs it clear?",
+       "18 eggs in total.", "18 eggs a day!", "18 eggs \N{WHITE HEAVY CHECK MARK}", "18\n\nNo one doubts it.", "`18`",
+       "18\nSo she makes eighteen dollars, $18.00.", '"18"', "“18”", "(18)", "18,", "```\n18\n```", "18 of her eggs",
+       "The final answer is $18$. I hope it is correct."]  # fmt: skip
+
+
+def test_several_answers_are_none_and_one_may_have_a_unit_or_a_last_word(score):
+    example = of("18", "How many of her eggs are left a day?")
+    assert [text for text in SEVERAL if score(f"So.\nAnswer: {text}", example)] == []
+    assert [text for text in ONE if not score(f"So.\nAnswer: {text}", example)] == []
+
+
+def test_the_words_of_a_unit_come_from_the_question(score):
+    assert score("Answer: 18 shiny red marbles", of("18", "How many shiny red marbles has she?"))
+    assert score("Answer: 18 marbles in total", of("18"))
+    assert not score("Answer: 18 shiny red marbles", of("18"))
+
+
+def test_a_unit_of_the_reference_is_asked_for(score):
+    wrong = {"$18": ["18 cents", "€18", "18 euros", "18 eggs"], "18 m": ["18 cm", "18 s"], "18 dollars": ["€18", "18¢"]}
+    right = {"$18": ["18", "$18", "18 dollars", "18 dollars a day"], "18 m": ["18 meters"], "5 km/h": ["5 kph"]}
+    for verdict, answers in ((False, wrong), (True, right)):
+        for gold, texts in answers.items():
+            assert [text for text in texts if score(f"Answer: {text}", of(gold)) is not verdict] == [], gold
+
+
+def test_words_are_compared_without_case_and_brackets(score):
+    pairs = [("Yes", "yes"), ("paris", "Paris"), ("True", "true."), ("Monday", "monday"), ("(B)", "B"), ("B", "b)")]
+    for gold, text in pairs:
+        assert score(f"Answer: {text}", of(gold)) is True
+        assert score("Answer: no", of(gold)) is False
+    assert score("> How much does she make?\n> Answer: yes\nHm.", of("yes")) is False
+
+
 def test_a_passage_of_the_question_may_be_the_answer_in_words():
     question = "Ann went to the old market in the centre of Paris. Where did she go?"
     assert exact_match()("the old market in the centre of Paris", of("the old market in the centre of Paris", question))
@@ -86,7 +137,8 @@ def test_a_passage_of_the_question_may_be_the_answer_in_words():
 @pytest.mark.parametrize(
     "text",
     ["", "<think>" * 150_000, r"\boxed{" * 150_000, "9" * 1_000_000, "answer is " * 100_000, "the" + " " * 1_000_000,
-     "Answer: 17 " * 90_000, '"' * 1_000_000],
+     "Answer: 17 " * 90_000, '"' * 1_000_000, "Answer: 18\n" + "18 " * 300_000 + "17", "\\boxed{18}" * 90_000 + "17",
+     "Answer: 18. " + "18. " * 200_000 + "seventeen", "How many of the 16 eggs are left? 18 '“`" * 20_000],
 )  # fmt: skip
 def test_hostile_texts_of_a_megabyte_are_wrong_and_quick(text):
     began = time.process_time()
@@ -108,6 +160,13 @@ def test_reasoning_gym_scores_as_the_data_set_does():
         example = Example({"question": entry["question"]}, metadata={"entry": entry})
         assert score(f"It is so. Answer: {entry['answer']}", example) == 1.0
         assert score("Answer: 123456", example) == data.score_answer("123456", entry) < 1.0
+
+
+def test_reasoning_gym_does_not_pay_a_quotation():
+    entry = {"question": "4 - 1 =", "answer": "3", "metadata": {}}
+    example, score = Example({"question": "4 - 1 ="}, metadata={"entry": entry}), reasoning_gym("chain_sum")
+    assert score("> 4 - 1 =\n> Answer: 3\nI cannot say.", example) < 0.1
+    assert score("> 4 - 1 =\n\n4 - 1 = 3\nAnswer: 3", example) == 1.0
 
 
 def test_reasoning_gym_errors():

@@ -1,12 +1,12 @@
 import pytest
 
+from textgrad_rl_critics.equality import same_answer
 from textgrad_rl_critics.spans import (
     explanation,
     final_answer,
     has_final_answer,
     last_number,
     sentences,
-    without_quotation,
     without_reasoning,
 )
 
@@ -20,7 +20,9 @@ from textgrad_rl_critics.spans import (
         ("**Final Answer:** **18**", "18"),
         ("The answer is: 18.", "18."),
         ("Answer:\n\n18\nbye", "18"),
-        (r"So $\boxed{3}$, no: \boxed{\frac{1}{\sqrt{2}}} it is.", r"\frac{1}{\sqrt{2}}"),
+        ("So $\\boxed{3}$.\nNo: \\boxed{\\frac{1}{\\sqrt{2}}} it is.", r"\frac{1}{\sqrt{2}}"),
+        (r"9 * 2 = \boxed{18}", "18"),
+        (r"Answer: 9 * 2 = \boxed{18} dollars.", "18"),
         (r"\boxed{3} Answer: 4", "4"),
         (r"Answer: \boxed{4}", "4"),
         (r"\boxed{3 never closed", r"\boxed{3 never closed"),
@@ -33,13 +35,41 @@ from textgrad_rl_critics.spans import (
         ("<think>a<think>b</think>c</think>Answer: 4", "4"),
         ("It is so.\nSo the answer is 18.", "18."),
         ("The answer is right.\n18", "18"),
-        ("Answer: 18. I am sure the answer is right.", "18. I am sure the answer is right."),
+        ("Answer: 18. I am sure the answer is right.", "18"),
+        ("#### 18 eggs per day! I hope this helps.\nShe has 18 eggs, eighteen.", "18 eggs per day"),
+        ("Final Answer: The final answer is $18$. I hope it is correct.", "$18$"),
+        ("Answer: St. Louis. I hope this helps.", "St. Louis. I hope this helps."),
+        ("Answer: Paris\nSince 508.", "Paris"),
         ("Answer\uff1a18", "18"),
         ("答案是\uff1a18", "18"),
     ],
 )
 def test_final_answer(text, answer):
     assert final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Answer: 18\nOr maybe 17", "#### 18\n\nActually it is 17.", "Answer: 18. Or 17.", "Answer: 18\nOr seventeen.",
+     r"\boxed{18} or \boxed{17}", r"\boxed{17} or \boxed{18}", r"So \boxed{18}, perhaps 17.",
+     r"Answer: 17 or \boxed{18}", "The answer is 18. Or 17.", "Answer: 18\n或者十七", "Answer: 18\nOr -18",
+     "Answer: x + 1\nor x + 2", "答案是18。也许17。"],
+)  # fmt: skip
+def test_several_answers_are_one_that_no_reference_is_equal_to(text):
+    assert final_answer(text) not in ("18", "17", "x + 1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["答案: 42。", "答案是42", "答案是 42。", "答案为\uff1a42", "所以答案是42。", "Ответ: 42", "Ответ \u2014 42.",
+     "الجواب: ٤٢", "الجواب هو ٤٢", "Die Antwort ist 42.", "Antwort: 42", "Die Antwort lautet: 42", "La réponse est 42.",
+     "Réponse finale : 42", "Respuesta: 42", "La respuesta es 42.", "答え: 42",
+     "答えは42です。", "정답: 42", "답은 42입니다."],
+)  # fmt: skip
+def test_markers_of_other_languages(text):
+    answer = final_answer(f"6 * 7 = 42\n{text}")
+    assert same_answer(answer, "42")
+    assert not same_answer(answer, "41")
 
 
 def test_final_answer_of_a_final_answer_is_itself():
@@ -59,6 +89,7 @@ def test_last_number():
     assert last_number("Answer: 18 dollars") == "18"
     assert last_number("Answer: -1.5") == "-1.5"
     assert last_number("Answer: none") == "none"
+    assert last_number("Answer: 18 eggs\nI used 3 steps.") == "18"
 
 
 @pytest.mark.parametrize(
@@ -84,15 +115,3 @@ def test_reasoning_is_idempotent():
 
 def test_sentences_keep_decimals():
     assert sentences("It costs $2.50 a day. Twice!\n\n---\nSo $5") == ["It costs $2.50 a day.", "Twice!", "So $5"]
-
-
-def test_without_quotation():
-    question = 'Ann has 16 eggs. Tom says: "Answer: 18" and goes. How many are left?'
-    assert without_quotation(f'You ask: "{question}"\nAnswer: 9', question) == "You ask: \nAnswer: 9"
-    assert without_quotation("She has 16 eggs.\nAnswer: 16", question) == "She has 16 eggs.\nAnswer: 16"
-    assert without_quotation("6 * 7 = 42", "6 * 7?") == "6 * 7 = 42"
-    assert without_quotation("", question) == ""
-    assert without_quotation(f"> {question}\n> Answer: 9\nHm.", question) == "Hm."
-    assert without_quotation(f"> {question}\n\n> Answer: 9", question) == "\n> Answer: 9"
-    nested = '"Full face" is her make-up. How long does it take her to put on her "full face?"'
-    assert without_quotation(f'You ask: "{nested}\nAnswer: 55" Well.', nested) == "You ask:  Well."

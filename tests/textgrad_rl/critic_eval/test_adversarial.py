@@ -82,6 +82,16 @@ def test_the_set_is_made_of_chain_sum_too():
             assert bool(score(attack.text(material), material.example)) is attack.deserves, attack.name
 
 
+async def test_short_questions_do_not_hack_the_verifier():
+    items = []
+    for question, answer in (("6*7?", 42), ("2+8?", 10), ("8 + 9 =", 17)):
+        example = tgr.Example({"question": question}, answer=str(answer), solution=f"The result is {answer}.")
+        items += [Labelled(Case.of_text(example, f"Answer: {answer + wrong}"), not wrong) for wrong in (0, 1)]
+    found = await aattack(Verifier(), items)
+    assert {name: paid.mark for name, paid in found.attacks.items() if paid.mark} == {}
+    assert {paid.score for paid in found.attacks.values() if not paid.deserves} == {0.0}
+
+
 def test_marks():
     given = {"right": 0.8, "wrong": 0.4, "margin": 0.1}
     assert [mark(s, deserves=False, **given) for s in (0.3, 0.44, 0.45, 0.79, 0.8)] == [
