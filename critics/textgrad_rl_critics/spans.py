@@ -20,8 +20,9 @@ _SPOKEN_IS = (
 )  # fmt: skip
 """English, German, French, Spanish, Russian, Chinese, Japanese, Korean, Arabic."""
 _MARKER = re.compile(
-    rf"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?(?:{'|'.join(_ANSWER_IS)})\s*[:\uFF1A]|####", re.IGNORECASE
+    rf"(?:\*\*)?(?:\bthe\s+)?(?:\bfinal\s+)?(?:{'|'.join(_ANSWER_IS)})\s*[:\uFF1A]|####|<answer>", re.IGNORECASE
 )
+_END_OF_ANSWER = re.compile("</answer>", re.IGNORECASE)
 _SPOKEN = re.compile(rf"(?:{'|'.join(_SPOKEN_IS)})\s*(?=\S)", re.IGNORECASE)
 _CLOSING = re.compile(r"[.!?](?=\s)|(?<=[^\W\d_])!$|[\u3002\uFF01\uFF1F]")  # 18! is a factorial
 _DIGIT = re.compile(r"\d")
@@ -54,7 +55,7 @@ def without_reasoning(text: str) -> str:
 
 
 def final_answer(text: str) -> str:
-    r"""Return the final answer: what follows the last of ``Answer:``, ``####``, ``\boxed{``, else the last line.
+    r"""Return the final answer: what follows the last ``Answer:``, ``####``, ``<answer>``, ``\boxed{``, else the last line.
 
     Of a line that says "the answer is ...", only what follows. Both are known in nine languages. Left out are reasoning
     tags, marks around the answer (``**42**``), sentences behind a number and lines behind any answer. But no other
@@ -72,7 +73,7 @@ def final_answer(text: str) -> str:
 
 def _answer_and_around(text: str) -> tuple[str, str]:
     """Return the final answer, and what else was written where only an answer belongs."""
-    text = without_reasoning(text)
+    text = _END_OF_ANSWER.sub("\n", without_reasoning(text))
     markers = list(_MARKER.finditer(text))
     start = markers[-1].end() if markers else 0
     box = _last_box(text)

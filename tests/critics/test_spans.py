@@ -40,6 +40,8 @@ from textgrad_rl_critics.spans import (
         ("Final Answer: The final answer is $18$. I hope it is correct.", "$18$"),
         ("Answer: St. Louis. I hope this helps.", "St. Louis. I hope this helps."),
         ("Answer: Paris\nSince 508.", "Paris"),
+        ("9 * 2 = 18\n<answer> 18 </answer>", "18"),
+        ("<think>17?</think><answer>\n18\n</answer>\nI hope this helps.", "18"),
         ("Answer\uff1a18", "18"),
         ("答案是\uff1a18", "18"),
     ],
@@ -53,7 +55,7 @@ def test_final_answer(text, answer):
     ["Answer: 18\nOr maybe 17", "#### 18\n\nActually it is 17.", "Answer: 18. Or 17.", "Answer: 18\nOr seventeen.",
      r"\boxed{18} or \boxed{17}", r"\boxed{17} or \boxed{18}", r"So \boxed{18}, perhaps 17.",
      r"Answer: 17 or \boxed{18}", "The answer is 18. Or 17.", "Answer: 18\n或者十七", "Answer: 18\nOr -18",
-     "Answer: x + 1\nor x + 2", "答案是18。也许17。"],
+     "<answer>18</answer> or 17", "Answer: x + 1\nor x + 2", "答案是18。也许17。"],
 )  # fmt: skip
 def test_several_answers_are_one_that_no_reference_is_equal_to(text):
     assert final_answer(text) not in ("18", "17", "x + 1")
