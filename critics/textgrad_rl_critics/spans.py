@@ -55,7 +55,7 @@ def without_reasoning(text: str) -> str:
 
 
 def final_answer(text: str) -> str:
-    r"""Return the final answer: what follows the last ``Answer:``, ``####``, ``<answer>``, ``\boxed{``, else the last line.
+    r"""Return the answer: what follows the last ``Answer:``, ``####``, ``<answer>``, ``\boxed{``, else the last line.
 
     Of a line that says "the answer is ...", only what follows. Both are known in nine languages. Left out are reasoning
     tags, marks around the answer (``**42**``), sentences behind a number and lines behind any answer. But no other
