@@ -1,8 +1,9 @@
 """Unit vectors of texts: encoded in a thread, references kept.
 
-What one call of a critic needs of the responses is encoded together, each text once. Reference texts are encoded group
-by group, once in the life of an :class:`Embedder`, and only when they are asked for: batch-mates change the last bits
-of a vector, and a resumed run, whose cache is cold, has to score exactly as the run it continues.
+What one call of a critic needs is encoded together, each text once. Reference texts are encoded once in the life of an
+:class:`Embedder`, and only when they are asked for; group by group, unless the encoder has an attribute ``independent``
+that is true: with others, batch-mates change the last bits of a vector, and a resumed run, whose cache is cold, has to
+score exactly as the run it continues.
 
 A text without a vector (the encoder raises, or gives NaN) gets a Failure in its place, which costs no other text its
 vector. Left out: a limit on what is kept (a vector of 384 numbers per reference sentence, 3 KB).
@@ -11,7 +12,8 @@ vector. Left out: a limit on what is kept (a vector of 384 numbers per reference
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, final
 
 from textgrad_rl_critics.encoder import Encoder, as_encoder
@@ -43,21 +45,25 @@ class Embedder:
 
         Args:
             texts: encoded together, each once, in the order of their first mention.
-            groups: reference texts that belong together; each group is encoded by itself, once. A text has the vector
-                of its last group, also if it occurs in ``texts``.
+            groups: reference texts that belong together, encoded once. A text has the vector of its last group, also if
+                it occurs in ``texts``.
 
         Raises:
             ConfigError: when the encoder gives something else than one vector per text.
         """
         return await asyncio.to_thread(self._embed, dict.fromkeys(texts), dict.fromkeys(map(tuple, groups)))
 
-    def _embed(self, texts: Iterable[str], groups: Iterable[tuple[str, ...]]) -> Vectors:
-        references: dict[str, Vector | Failure] = {}
+    def _embed(self, texts: Iterable[str], groups: Collection[tuple[str, ...]]) -> Vectors:
+        new = [group for group in groups if group not in self._references]
+        found: dict[str, Vector | Failure] = {}
+        if new and getattr(self.encoder, "independent", False):
+            found |= self._encode(list(dict.fromkeys(chain(texts, *new))))
+        for group in new:
+            vectors = found or self._encode(list(dict.fromkeys(group)))
+            self._references[group] = {text: vectors[text] for text in group}
         for group in groups:
-            if group not in self._references:
-                self._references[group] = self._encode(list(dict.fromkeys(group)))
-            references |= self._references[group]
-        return {**self._encode([text for text in texts if text not in references]), **references}
+            found |= self._references[group]
+        return {**self._encode([text for text in texts if text not in found]), **found}
 
     def _encode(self, texts: list[str]) -> Vectors:
         import numpy as np

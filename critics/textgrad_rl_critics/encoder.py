@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
-from textgrad_rl_critics.unpadded import unpad
+from textgrad_rl_critics.unpadded import is_independent, unpad
 from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
 
 _LOG = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class SentenceEncoder:
         self.device = device
         self._model: Any = None
         self._batch = _BATCH
+        self._independent = False
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str], /) -> Any:
@@ -72,18 +73,32 @@ class SentenceEncoder:
         import numpy as np
 
         with self._lock:
-            if self._model is None:
-                self._model = self._load()
-                if self._model.device.type == "cpu" and not unpad(self._model):
-                    self._batch = _PADDED_CPU_BATCH
-            pieces = [_pieces(text, self._model) for text in texts]
+            model = self._ready()
+            pieces = [_pieces(text, model) for text in texts]
             flat = [piece for parts in pieces for piece, _ in parts]
-            vectors = iter(self._model.encode(flat, batch_size=self._batch, show_progress_bar=False))
+            vectors = iter(model.encode(flat, batch_size=self._batch, show_progress_bar=False))
         return np.array([_mean([(next(vectors), tokens) for _, tokens in parts]) for parts in pieces])
+
+    @property
+    def independent(self) -> bool:
+        """Whether a text has the same vector, to the last bit, whatever it is encoded with; tried once."""
+        with self._lock:
+            self._ready()
+            return self._independent
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process without the weights, which are loaded again there."""
         return partial(SentenceEncoder, device=self.device), (self.name,)
+
+    def _ready(self) -> Any:
+        """Return the model, loaded."""
+        if self._model is None:
+            self._model = self._load()
+            if self._model.device.type == "cpu":
+                unpadded = unpad(self._model)
+                self._independent = unpadded and is_independent(self._model)
+                self._batch = _BATCH if unpadded else _PADDED_CPU_BATCH
+        return self._model
 
     def _load(self) -> Any:
         source, is_local = _locate(self.name)

@@ -16,7 +16,13 @@ from typing import Any, Final
 
 _ATTENTION: Final = "textgrad_rl_unpadded"
 _TOKENS: Final = 2000  # at once: enough for large products, and what is computed on stays in the cache
-_PROBES: Final = ["One sentence.", "Several words in a row, " * 40]  # of different lengths, one beyond common windows
+_FEWEST: Final = 64  # fewer rows are multiplied in another order, which shows in the last bits
+_PROBES: Final = [
+    "One.",
+    "One sentence.",
+    "Two sentences. " * 20,
+    "Several words in a row, " * 40,
+]  # beyond common windows
 
 
 def unpad(encoder: Any) -> bool:
@@ -48,6 +54,14 @@ def unpad(encoder: Any) -> bool:
     return False
 
 
+def is_independent(encoder: Any) -> bool:
+    """Return whether texts have the same vectors alone as together, to the last bit; found by trying."""
+    import numpy as np
+
+    alone = [encoder.encode([probe], show_progress_bar=False)[0] for probe in _PROBES]
+    return np.array_equal(_vectors(encoder), alone)
+
+
 def _vectors(encoder: Any) -> Any:
     return encoder.encode(_PROBES, show_progress_bar=False)
 
@@ -55,6 +69,7 @@ def _vectors(encoder: Any) -> Any:
 def _forward(forward: Any, *, attention_mask: Any, **inputs: Any) -> Any:
     """Call a model on rows of shape [1, tokens], its hidden states as [texts, width, size], 0 in padding."""
     import torch
+    from torch.nn.functional import pad
 
     mask = attention_mask.bool()
     positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
@@ -64,12 +79,14 @@ def _forward(forward: Any, *, attention_mask: Any, **inputs: Any) -> Any:
     }
     hidden, end = [], 0
     for lengths in _batches(mask.sum(1).tolist()):
-        tokens = slice(end, end := end + sum(lengths))
+        count = sum(lengths)
+        tokens, more = slice(end, end := end + count), max(0, _FEWEST - count)
         batch = {
-            name: value[None, tokens] if isinstance(value, torch.Tensor) else value for name, value in rows.items()
+            name: pad(value[None, tokens], (0, more)) if isinstance(value, torch.Tensor) else value
+            for name, value in rows.items()
         }
-        output = forward(**batch, lengths=lengths)
-        hidden.append(output.last_hidden_state[0])
+        output = forward(**batch, lengths=[*lengths, more] if more else lengths)
+        hidden.append(output.last_hidden_state[0, :count])
     output.last_hidden_state = hidden[0].new_zeros(*mask.shape, hidden[0].shape[-1])
     output.last_hidden_state[mask] = torch.cat(hidden)
     return output

@@ -21,6 +21,15 @@ async def test_references_are_kept(letters):
     assert letters.calls == [["ref"], ["x"], ["y"]]
 
 
+async def test_references_of_an_encoder_whose_vectors_do_not_depend_on_others_are_encoded_with_them(letters):
+    letters.independent = True
+    embedder = Embedder(letters)
+    await embedder.embed(["x", "ref"], [["ref"], ["other"]])
+    vectors = await embedder.embed(["y"], [["ref"]])
+    assert letters.calls == [["x", "ref", "other"], ["y"]]
+    assert cosine(vectors["ref"], vectors["ref"]) == pytest.approx(1.0)
+
+
 async def test_a_text_without_direction_is_like_nothing(letters):
     vectors = await Embedder(letters).embed(["42", "a"], [])
     assert cosine(vectors["42"], vectors["a"]) == 0.0

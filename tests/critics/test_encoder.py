@@ -13,6 +13,7 @@ import pytest
 from textgrad_rl.pocket.questions import Question
 from textgrad_rl.pocket.texts import solve
 from textgrad_rl_critics import Semantic, SemanticSimilarity, SentenceEncoder
+from textgrad_rl_critics.embedding import Embedder
 from textgrad_rl_critics.encoder import as_encoder
 from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
 
@@ -107,6 +108,18 @@ def test_any_language_has_a_score(make_case, minilm):
     foreign, mixed, ducks = SemanticSimilarity(minilm).critique(cases)
     assert mixed.score > max(foreign.score, ducks.score)
     assert {item.fault for item in (foreign, mixed, ducks)} == {None}
+
+
+async def test_a_cold_cache_gives_the_same_bits(minilm):
+    texts, groups = [PARAPHRASE, UNRELATED, "short"], [[SOLUTION], [QUESTION, "Six."]]
+    at_once = await Embedder(minilm).embed(texts, groups)
+    warm = Embedder(minilm)
+    for group in groups:
+        await warm.embed([], [group])
+    for text in texts:
+        one = await warm.embed([text], groups)
+        for name in (text, SOLUTION, QUESTION, "Six."):
+            np.testing.assert_array_equal(one[name], at_once[name])
 
 
 def test_an_error_behind_what_the_model_reads_is_seen(make_case, minilm):

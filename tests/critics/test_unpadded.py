@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from textgrad_rl_critics import unpadded
-from textgrad_rl_critics.unpadded import unpad
+from textgrad_rl_critics.unpadded import is_independent, unpad
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "One", "Several", "words", "in", "a", "row", "sentence", ",", "."]
 SHAPE = {"vocab_size": len(WORDS), "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2}
@@ -76,6 +76,18 @@ def test_a_text_is_not_seen_by_its_neighbours(tmp_path):
     one, other = model.encode(["One sentence.", "a row"]), model.encode(["One sentence.", "words words words"])
     np.testing.assert_allclose(one[0], other[0], atol=1e-6)
     assert not np.allclose(one[1], other[1], atol=1e-2)
+
+
+def test_whether_batch_mates_count_is_tried():
+    class Stub:
+        def __init__(self, noise):
+            self.noise = noise
+
+        def encode(self, texts, *, show_progress_bar):
+            return np.ones((len(texts), 2)) + self.noise * len(texts)
+
+    assert is_independent(Stub(0.0))
+    assert not is_independent(Stub(1e-12))
 
 
 def test_modules_that_are_no_transformer():
