@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 import textgrad_rl as tgr
@@ -195,9 +197,12 @@ def test_a_score_that_is_not_finite_is_an_error(score):
         advantages(runs(One(policy())), [Feedback(score=score), RIGHT])
 
 
-def test_a_refinement_whose_score_is_not_finite_is_an_error():
+def test_a_refinement_whose_score_is_not_finite_is_unscored_and_an_error_if_it_gets_here():
     traces = runs(One(policy(refiner)))
     attempts = refined(traces, [WRONG] * 2, ScriptedCritic(lambda _: Feedback(score=float("nan"))))
+    assert [(item.feedback.score, item.feedback.fault) for item in attempts] == [(None, "critic")] * 2
+    assert not any(item.kept for item in attempts)
+    attempts = [replace(item, feedback=Feedback(score=float("nan")), kept=True) for item in attempts]
     with pytest.raises(DataError, match="finite"):
         advantages(traces, [WRONG] * 2, attempts)
 
