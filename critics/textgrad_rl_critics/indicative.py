@@ -14,6 +14,7 @@ from textgrad_rl_critics.references import answer_of
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example, Sees
 
@@ -48,7 +49,7 @@ class Indicative(Critic):
     ) -> None:
         if reveal not in (None, "answer"):
             raise ConfigError(f"reveal is None or 'answer', got {reveal!r}")
-        self.verifier = verifier
+        self.verifier = as_critic(verifier, "Indicative(...)")
         self.reveal = reveal
         self.name = name
         self.lowest = lowest(verifier)

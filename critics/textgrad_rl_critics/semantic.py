@@ -19,6 +19,7 @@ from textgrad_rl_critics.verifier import Verifier
 from textgrad_rl_graphs.errors import ConfigError, PolicyFaultError
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example
 
@@ -64,7 +65,7 @@ class Semantic(Critic):
             raise ConfigError(f"weights are those of similarity, correctness and format, each >= 0, got {weights}")
         self.weights = weights
         self.similarity = SemanticSimilarity(encoder, guards=guards, threshold=threshold, quote=quote)
-        self.verifier = verifier or Verifier()
+        self.verifier = Verifier() if verifier is None else as_critic(verifier, "Semantic(verifier=...)")
         self.format = matcher(format) if isinstance(format, str) else format
         self.name = name
 

