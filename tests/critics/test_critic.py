@@ -149,4 +149,3 @@ def test_what_is_no_number_never_passes(make_case, script, score):
 
 def test_most():
     assert most([]) == "nothing"
-
