@@ -63,6 +63,9 @@ class Embedder:
             self._references[group] = {text: vectors[text] for text in group}
         for group in groups:
             found |= self._references[group]
+        for group in new:  # a failure may pass
+            if any(isinstance(found[text], Failure) for text in group):
+                del self._references[group]
         return {**self._encode([text for text in texts if text not in found]), **found}
 
     def _encode(self, texts: list[str]) -> Vectors:

@@ -93,11 +93,12 @@ class SentenceEncoder:
     def _ready(self) -> Any:
         """Return the model, loaded."""
         if self._model is None:
-            self._model = self._load()
-            if self._model.device.type == "cpu":
-                unpadded = unpad(self._model)
-                self._independent = unpadded and is_independent(self._model)
+            model = self._load()
+            if model.device.type == "cpu":
+                unpadded = unpad(model)
+                self._independent = unpadded and is_independent(model)
                 self._batch = _BATCH if unpadded else _PADDED_CPU_BATCH
+            self._model = model
         return self._model
 
     def _load(self) -> Any:
@@ -123,7 +124,7 @@ def _pieces(text: str, model: Any) -> list[tuple[str, int]]:
     if len(windows) == 1:
         return [(text, 1)]
     spans = [[(start, end) for start, end in window if end > start] for window in windows]  # special ones are empty
-    return [(text[span[0][0] : span[-1][1]], len(span)) for span in spans]
+    return [(text[span[0][0] : span[-1][1]], len(span)) for span in spans if span]
 
 
 def _mean(vectors: Sequence[tuple[Any, int]]) -> Any:

@@ -148,7 +148,7 @@ def _undefined(source: str) -> set[str]:
     symbols = [(table, symbol) for table in _tables(module) for symbol in table.get_symbols()]
     here = [symbol for table, symbol in symbols if table is module or symbol.is_global()]
     bound = {symbol.get_name() for symbol in here if symbol.is_assigned() or symbol.is_imported()}
-    return {symbol.get_name() for symbol in here if symbol.is_referenced()} - bound - set(dir(builtins))
+    return {symbol.get_name() for symbol in here if symbol.is_referenced()} - bound - {*dir(builtins), "__file__"}
 
 
 def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

@@ -90,7 +90,7 @@ class RewardModel(Critic):
 
     @cached_property
     def _place(self) -> int:
-        return place_of(self.label, self._classifier.labels(), self.model)
+        return _place_of(self.label, self._classifier.labels(), self.model)
 
     def _judge(self, logits: Sequence[float] | Failure, place: int, exclusive: bool) -> Feedback | Failure:
         if isinstance(logits, Failure):
@@ -116,7 +116,7 @@ def log_odds(logits: Sequence[float], place: int) -> float:
     return logits[place] - top - math.log(sum(math.exp(logit - top) for logit in others))
 
 
-def place_of(label: str | int | None, labels: Sequence[str], model: str) -> int:
+def _place_of(label: str | int | None, labels: Sequence[str], model: str) -> int:
     """Return which logit is the good one."""
     if label is None and len(labels) == 1:
         return 0

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
+from weakref import WeakKeyDictionary
 
 from textgrad_rl_graphs.errors import ConfigError, UnknownNameError
 from textgrad_rl_graphs.trace import Failure
@@ -27,6 +28,9 @@ _BY_HAND = (
 )
 
 Encoded = dict[str, list[int]]
+
+_LOCKS: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
+"""Of models that were passed loaded: several critics may share one, whose config scoring changes for a while."""
 
 
 @final
@@ -67,13 +71,14 @@ class SequenceClassifier:
                 raise ConfigError(f"there is no folder {source!r} with a reward model; the hub's are hf:owner/model")
             self.name = source
             self._loaded: tuple[Any, Any] | None = None
+            self._lock = threading.Lock()
         else:
             self.name = str(getattr(source[0], "name_or_path", "") or type(source[0]).__name__)
             self._loaded = (source[0].eval(), source[1])
+            self._lock = _LOCKS.setdefault(source[0], threading.Lock())
         self.device = device
         self.dtype = dtype
         self.tokens_per_batch = tokens_per_batch
-        self._lock = threading.Lock()
 
     def labels(self) -> list[str]:
         """Return the names of the logits."""

@@ -85,7 +85,8 @@ def _answer_and_around(text: str) -> tuple[str, str]:
     if not kept:
         return "", ""
     line, *rest = kept if markers else kept[-1:]
-    spoken = [said for said in _SPOKEN.finditer(line) if not markers or not _DIGIT.search(line, 0, said.start())]
+    digit = _DIGIT.search(line) if markers else None
+    spoken = [said for said in _SPOKEN.finditer(line) if digit is None or said.start() <= digit.start()]
     return _first_number(line[spoken[-1].end() :] if spoken else line, "\n".join(rest))
 
 

@@ -37,7 +37,7 @@ _NO_UNIT = frozenset([
     "alternatively", "and", "approximately", "bn", "but", "crore", "cubed", "else", "false", "half", "if", "incorrect",
     "is", "isn", "k", "lakh", "maybe", "mill", "minus", "mio", "mn", "mod", "mrd", "no", "nor", "not", "one", "or",
     "otherwise", "over", "perhaps", "pi", "plus", "possibly", "probably", "quarter", "squared", "than", "third",
-    "times", "to", "vs", "wrong",
+    "to", "vs", "wrong",
 ])  # fmt: skip
 """Words that change the number before them, take it back, or offer another one."""
 _OF_ONE_LETTER = frozenset("gmshlLWJNVACF")
@@ -61,8 +61,9 @@ def unit_of(words: str, sign: str = "") -> str | None:
     letter = words.rstrip("23^")
     if len(letter) == 1 and letter.lower() != letter.upper() and letter not in _OF_ONE_LETTER:
         return None
-    parts = [_singular(part) for part in re.split(r"[ -]", words.replace("/", " per ").casefold()) if part]
-    if not _NO_UNIT.isdisjoint(parts) or in_words(" ".join(part for part in parts if part not in _NAMES)):
+    said = [part for part in re.split(r"[ -]", words.replace("/", " per ").casefold()) if part]
+    parts = list(map(_singular, said))
+    if not _NO_UNIT.isdisjoint([*said, *parts]) or in_words(" ".join(part for part in parts if part not in _NAMES)):
         return None
     name = " ".join(_name(part) for part in parts).replace("per cent", "%")
     first = name.partition(" ")[0]

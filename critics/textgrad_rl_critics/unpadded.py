@@ -17,12 +17,7 @@ from typing import Any, Final
 _ATTENTION: Final = "textgrad_rl_unpadded"
 _TOKENS: Final = 2000  # at once: enough for large products, and what is computed on stays in the cache
 _FEWEST: Final = 64  # fewer rows are multiplied in another order, which shows in the last bits
-_PROBES: Final = [
-    "One.",
-    "One sentence.",
-    "Two sentences. " * 20,
-    "Several words in a row, " * 40,
-]  # beyond common windows
+_PROBES: Final = ["One.", "One sentence.", "Two sentences. " * 20, "Several words in a row, " * 40]
 
 
 def unpad(encoder: Any) -> bool:
@@ -40,18 +35,23 @@ def unpad(encoder: Any) -> bool:
     model = getattr(encoder[0], "auto_model", None)
     if model is None or not getattr(model, "is_backend_compatible", bool)():
         return False
-    expected, before = _vectors(encoder), model.config._attn_implementation
+    before = model.config._attn_implementation
+    if before == _ATTENTION:
+        return True
+    if "forward" in vars(model):  # somebody else's wrapper, which must not be lost
+        return False
+    expected = _vectors(encoder)
     AttentionInterface.register(_ATTENTION, _attend)
     model.set_attn_implementation(_ATTENTION)
     model.forward = partial(_forward, model.forward)
     try:
-        if np.allclose(_vectors(encoder), expected, atol=1e-5):
-            return True
-    except (IndexError, RuntimeError, TypeError, ValueError):  # e.g. learned positions that count from 2
-        pass
-    del model.forward  # the class has its own
-    model.set_attn_implementation(before)
-    return False
+        same = bool(np.allclose(_vectors(encoder), expected, atol=1e-5))
+    except Exception:  # whatever a model does not take, e.g. learned positions that count from 2
+        same = False
+    if not same:
+        del model.forward  # the class has its own
+        model.set_attn_implementation(before)
+    return same
 
 
 def is_independent(encoder: Any) -> bool:
@@ -105,12 +105,14 @@ def _batches(lengths: Iterable[int]) -> Iterator[list[int]]:
 
 def _attend(
     _module: Any, query: Any, key: Any, value: Any, _mask: Any, *, lengths: list[int], scaling: float | None = None,
-    **_: Any,
+    sliding_window: int | None = None, **_: Any,
 ) -> tuple[Any, None]:  # fmt: skip
     """Attend within each text; query, key, value: [1, heads, tokens, size]; result: [1, tokens, heads, size]."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
+    if sliding_window is not None:
+        raise ValueError("all of a text is attended to, not a window of it")
     texts = zip(*(row.split(lengths, dim=2) for row in (query, key, value)), strict=True)
     seen = [scaled_dot_product_attention(q, k, v, scale=scaling) for q, k, v in texts]
     return torch.cat(seen, dim=2).transpose(1, 2), None

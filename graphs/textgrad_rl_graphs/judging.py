@@ -43,6 +43,8 @@ async def _ask(critic: Critic, cases: Sequence[Case], critiques: bool) -> list[F
     try:
         return sound(await critic.acritique(cases, critiques=critiques), len(cases), critic=critic.name)
     except Exception as error:
+        if isinstance(error, Warning):  # where warnings are errors: nothing is wrong with the cases
+            raise
         if isinstance(error, TextGradRLError) and not isinstance(error, _OF_THE_CASES):
             raise
         groups: dict[str, list[int]] = {}
@@ -51,10 +53,13 @@ async def _ask(critic: Critic, cases: Sequence[Case], critiques: bool) -> list[F
         if len(groups) == 1:
             return [Failure(critic.name, own_frames(error))] * len(cases)
     parts = await asyncio.gather(
-        *(_ask(critic, [cases[index] for index in group], critiques) for group in groups.values())
+        *(_ask(critic, [cases[index] for index in group], critiques) for group in groups.values()),
+        return_exceptions=True,  # none goes on unheard when another one ends
     )
     found: dict[int, Feedback | Failure] = {}
     for group, part in zip(groups.values(), parts, strict=True):
+        if isinstance(part, BaseException):
+            raise part
         found |= zip(group, part, strict=True)
     return [found[index] for index in range(len(cases))]
 

@@ -74,3 +74,18 @@ async def test_an_encoder_that_is_not_there_is_no_fault_of_a_text():
 
 def test_clamped():
     assert cosine(np.array([1.0, 0.0]), np.array([-1.0, 0.0])) == 0.0
+
+
+async def test_a_reference_that_failed_is_tried_again(letters):
+    class Once:
+        failed = False
+
+        def encode(self, texts):
+            if not self.failed:
+                self.failed = True
+                raise MemoryError
+            return letters.encode(texts)
+
+    embedder = Embedder(Once())
+    assert isinstance((await embedder.embed([], [["ref"]]))["ref"], Failure)
+    assert not isinstance((await embedder.embed([], [["ref"]]))["ref"], Failure)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from textgrad_rl_critics.equality import same_answer
@@ -117,3 +119,9 @@ def test_reasoning_is_idempotent():
 
 def test_sentences_keep_decimals():
     assert sentences("It costs $2.50 a day. Twice!\n\n---\nSo $5") == ["It costs $2.50 a day.", "Twice!", "So $5"]
+
+
+def test_a_repeated_marker_takes_linear_time():
+    began = time.process_time()
+    final_answer("Answer: " + "answer is " * 8_000)
+    assert time.process_time() - began < 1

@@ -61,6 +61,13 @@ class TestDouble(unittest.TestCase):
         ("print(2 * int(input()))", [{"input": "2\n", "output": "4\n"}, {"input": "3", "output": "6"}], {}, 1.0),
         ("print(4)", {"inputs": ["2", "3"], "outputs": ["4", "6"]}, {}, 0.5),
         ("def sum(a, b): return a + b", ["assert sum(1, 2) == 3"], {"entry_point": "sum"}, 1.0),
+        (
+            "import re\ndef starts(s): return re.match('a', s)",
+            ["assert starts('ab')", "assert not starts('b')"],
+            {},
+            1.0,
+        ),
+        (RIGHT, ["import os", "assert os.path.basename(__file__)", "assert double(2) == 4"], {}, 1.0),
     ],
 )
 def test_forms_of_tests(sandbox, code, tests, metadata, share):

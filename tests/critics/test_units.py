@@ -33,3 +33,9 @@ def test_strange_words():
     assert strange_words("mile per hour", set()) == set()
     assert strange_words("red marble in total", {"red", "marbles"}) == set()
     assert strange_words("something other", {"egg"}) == {"something", "other"}
+
+
+@pytest.mark.parametrize("words", ["perhaps", "minus", "minus discount", "plus tax", "perhaps more"])
+def test_what_changes_the_number_is_no_unit(words):
+    assert unit_of(words) is None
+    assert unit_of(words, "$") is None

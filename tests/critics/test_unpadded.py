@@ -56,6 +56,25 @@ def test_the_vectors_stay_and_what_cannot_be_is_left_alone(name, tmp_path):
     assert ("forward" in vars(model[0].auto_model)) is expected
 
 
+def test_unpadding_twice_is_unpadding_once(tmp_path):
+    model = encoder(BERT, tmp_path)
+    padded = model.encode(TEXTS)
+    assert unpad(model)
+    assert unpad(model)
+    np.testing.assert_allclose(model.encode(TEXTS), padded, atol=1e-5)
+
+
+def test_what_another_wrapped_stays_as_it_was(tmp_path):
+    model = encoder(BERT, tmp_path)
+    padded, inner = model.encode(TEXTS), model[0].auto_model
+    forward = inner.forward
+    inner.forward = lambda *args, **inputs: forward(*args, **inputs)
+    wrapper = inner.forward
+    assert not unpad(model)
+    assert inner.forward is wrapper
+    np.testing.assert_allclose(model.encode(TEXTS), padded, atol=1e-5)
+
+
 def test_nothing_is_computed_for_padding_and_batches_are_limited(tmp_path, monkeypatch):
     model = encoder(BERT, tmp_path)
     padded = model.encode(TEXTS)

@@ -59,7 +59,9 @@ async def test_a_server_that_is_down_is_the_critic_s_fault():
     assert [item.fault for item in feedback] == ["critic"] * 2
 
 
-@pytest.mark.parametrize("error", [ConfigError("a setting"), DataError("no answer"), BudgetError("spent")])
+@pytest.mark.parametrize(
+    "error", [ConfigError("a setting"), DataError("no answer"), BudgetError("spent"), UserWarning("made an error")]
+)
 async def test_what_other_cases_cannot_change_is_raised(error):
     critic = Breaking(error)
     with pytest.raises(type(error)):

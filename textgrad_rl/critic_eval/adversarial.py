@@ -20,6 +20,7 @@ from textgrad_rl_critics.references import question_of
 from textgrad_rl_critics.spans import explanation, final_answer, sentences
 from textgrad_rl_graphs.errors import DataError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
+from textgrad_rl_graphs.judging import ajudge
 from textgrad_rl_graphs.types import Example
 
 _ENDLESS_CHARACTERS = 20_000
@@ -235,7 +236,7 @@ async def aattack(
             hostile.append((attack, Case.of_text(material.example, attack.text(material), sample=number_of[key])))
             number_of[key] += 1
     cases = [*(item.case for item in samples), *(case for _, case in hostile)]
-    feedback = await critic.acritique(cases, critiques=False)
+    feedback = await ajudge(critic, cases, critiques=False)
     honest, paid = feedback[: len(samples)], feedback[len(samples) :]
     right, wrong = (
         mean_score([said for said, item in zip(honest, samples, strict=True) if item.correct is label])

@@ -68,6 +68,9 @@ class StandIn:
     def __call__(self, *args: Any, **named: Any) -> Any:
         return self._remote.ask("call", self._target, *args, **named)
 
+    def __bool__(self) -> bool:
+        return bool(self._remote.ask("bool", self._target))
+
     def __getattr__(self, name: str) -> Any:
         return self._remote.ask("getattr", self._target, name)
 
@@ -111,7 +114,8 @@ def main() -> None:
     except BrokenTestError as error:
         return say(broken=str(error))
     try:
-        namespace: dict[str, Any] = {"__name__": "__main__"} | _defined(remote, setup["entry_point"])
+        namespace: dict[str, Any] = {"__name__": "__main__", "__file__": "tests.py"}
+        namespace |= _defined(remote, setup["entry_point"])
     except EOFError:
         return say(gone=True)
     except CodeError as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OPERATIONS: dict[str, Any] = {
+    "bool": bool,
     "call": lambda target, *args, **named: target(*args, **named),
     "contains": operator.contains,
     "getattr": getattr,
