@@ -1,8 +1,8 @@
 import json
 import re
-from types import SimpleNamespace
 
 import pytest
+import torch
 
 from textgrad_rl_critics import (
     ChainOfThought,
@@ -52,7 +52,7 @@ def test_the_reward_may_be_the_judges_while_the_yardstick_stays_the_verifier(mak
 
 
 def test_a_reward_model_is_given_or_named(tmp_path):
-    model = (SimpleNamespace(eval=lambda: None, name_or_path="reward"), None)
+    model = (torch.nn.Identity(), None)
     assert isinstance(by_name("reward-model", reward_model=model).scorer, RewardModel)
     assert by_name("reward-model:hf:owner/name").scorer.model == "hf:owner/name"
     assert isinstance(alone(f"reward-model:{tmp_path}"), RewardModel)
