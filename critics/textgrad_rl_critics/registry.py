@@ -11,7 +11,7 @@ from typing import Any
 from textgrad_rl_critics.cascade import Cascade
 from textgrad_rl_critics.chain_of_thought import ChainOfThought
 from textgrad_rl_critics.combine import Combine, On
-from textgrad_rl_critics.encoder import Encoder
+from textgrad_rl_critics.encoder import MINILM, Encoder
 from textgrad_rl_critics.expressions import math_verify
 from textgrad_rl_critics.generative_reward import GenerativeReward
 from textgrad_rl_critics.human import Human
@@ -62,7 +62,7 @@ def by_name(
     *,
     verifier: AnyCritic | None = None,
     model: Model | None = None,
-    encoder: str | Encoder = "hf:sentence-transformers/all-MiniLM-L6-v2",
+    encoder: str | Encoder = MINILM,
     reward_model: str | tuple[Any, Any] | None = None,
     path: str | Path | None = None,
     sees: Sees | None = None,

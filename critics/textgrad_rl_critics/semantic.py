@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import final
 
 from textgrad_rl_critics.critic import Critic, assess, check
-from textgrad_rl_critics.encoder import Encoder
+from textgrad_rl_critics.encoder import MINILM, Encoder
 from textgrad_rl_critics.faults import first_fault, policy_feedback
 from textgrad_rl_critics.format_rules import matcher
 from textgrad_rl_critics.guards import Guards
@@ -51,7 +51,7 @@ class Semantic(Critic):
 
     def __init__(
         self,
-        encoder: str | Encoder = "hf:sentence-transformers/all-MiniLM-L6-v2",
+        encoder: str | Encoder = MINILM,
         *,
         weights: tuple[float, float, float] = (0.3, 0.6, 0.1),
         verifier: AnyCritic | None = None,

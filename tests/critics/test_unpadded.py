@@ -27,6 +27,10 @@ CONFIGS = {
     "distilbert": (DistilBertConfig(vocab_size=len(WORDS), dim=32, n_heads=4, n_layers=2, hidden_dim=64), True),
     "roberta, positions from 2": (RobertaConfig(**SHAPE, intermediate_size=64, pad_token_id=1), False),
     "modernbert, windows": (ModernBertConfig(**SHAPE, intermediate_size=64, local_attention=16, pad_token_id=0), False),
+    "modernbert, windows wider than what is tried": (
+        ModernBertConfig(**SHAPE, intermediate_size=64, local_attention=1024, pad_token_id=0),
+        False,
+    ),
     "qwen3, causal": (Qwen3Config(**SHAPE, intermediate_size=64, num_key_value_heads=2, head_dim=8), False),
 }
 TEXTS = ["a row", "", "Several words in a row, one sentence . " * 9, "words", "One sentence.", "a , " * 600]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from textgrad_rl_critics import SentenceEncoder
+from textgrad_rl_critics.encoder import MINILM
 from textgrad_rl_critics.registry import FACTORIES, alone
 from textgrad_rl_graphs.errors import ConfigError
 from textgrad_rl_graphs.feedback import Critic
 from textgrad_rl_graphs.model import Model
 from textgrad_rl_graphs.types import Sees
-
-ENCODER = "hf:sentence-transformers/all-MiniLM-L6-v2"
 
 
 def critics_named(
@@ -19,7 +18,7 @@ def critics_named(
     *,
     own: Mapping[str, Mapping[str, Critic]] | None = None,
     model: Model | None = None,
-    encoder: str = ENCODER,
+    encoder: str = MINILM,
     sees: Sees | None = None,
 ) -> dict[str, Critic]:
     """Return the critics of a list, by name.

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import final
 from warnings import warn
 
-from textgrad_rl.methods.advantages import CREDITS
 from textgrad_rl.methods.experts import aexperts, check_solutions
 from textgrad_rl.methods.method import Method
 from textgrad_rl.policies.protocol import Policy
@@ -28,11 +27,11 @@ from textgrad_rl.trainer.evaluation import Evaluation, aevaluate
 from textgrad_rl.trainer.fingerprint import fingerprint
 from textgrad_rl.trainer.refill import refilled
 from textgrad_rl.trainer.report import Report, StepReport
-from textgrad_rl.trainer.settings import at_least_one, by_path, exact
+from textgrad_rl.trainer.settings import at_least_one, by_path, check_fit, exact
 from textgrad_rl.trainer.step_files import read_report, step_files
 from textgrad_rl_graphs.backward import abackward
 from textgrad_rl_graphs.budget import Budget
-from textgrad_rl_graphs.errors import BudgetError, ConfigError, UnknownNameError
+from textgrad_rl_graphs.errors import BudgetError, ConfigError
 from textgrad_rl_graphs.feedback import Case, Critic, Feedback
 from textgrad_rl_graphs.given_critic import as_critic
 from textgrad_rl_graphs.graph import Graph
@@ -136,7 +135,7 @@ class Trainer:
         self.seed = seed
         self.callbacks = tuple(callbacks)
         self.deterministic = deterministic
-        self._check()
+        check_fit(self)
         self._references = {
             path: self.policies[path].fork(f"{self.policies[path].name} at first")
             for path, method in self.weights.items()
@@ -144,29 +143,6 @@ class Trainer:
         }
         self._identity = fingerprint(self)
         self._session = Session()
-
-    def _check(self) -> None:
-        if not self.text and not self.weights:
-            has = ", ".join((*self.prompts, *self.policies)) or "nothing trainable at all"
-            raise ConfigError(
-                f"there is nothing to train: the graph has {has}, text={'set' if self.text else 'None'}, "
-                f"weights={'set' if self.weights else 'None'}. Make a text trainable with textgrad_rl.Prompt(...) and "
-                "pass text=TextualGradientDescent(...), or use a policy of load_policy(...) and pass weights=GRPO(...)"
-            )
-        if self.gate is not None and self.metric is None:
-            raise ConfigError(
-                "the gate needs a yardstick: pass metric=... (a critic), or gate=None to accept every proposal"
-            )
-        if self.credit not in CREDITS:
-            raise UnknownNameError("credit", self.credit, CREDITS)
-        if self.credit == "local" and not node_critics(self.graph):
-            raise ConfigError(
-                "credit='local' is the credit of nodes that have a critic, and none has: LLM(..., critic=...)"
-            )
-        if self.deterministic and (loose := [path for path, item in self.policies.items() if not exact(item)]):
-            raise ConfigError(
-                f"deterministic=True needs policies from load_policy(..., deterministic=True): {', '.join(loose)}"
-            )
 
     async def aevaluate(self, examples: Sequence[Example], *, samples: int = 1) -> Evaluation:
         """Run the graph on examples and judge it by the metric; two calls with one trainer are paired by seeds.
