@@ -1,6 +1,6 @@
 """The critic that remembers: feedback from the records of an earlier run, at no cost.
 
-Left out: runs that a refill threw away, and answers of inner nodes, which critics of their own judged.
+Left out: answers of inner nodes, which critics of their own judged.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ class Replay(Critic):
     """Gives the feedback that the same response to the same example got before.
 
     Args:
-        path: a run directory (its ``steps/*/cases.jsonl``, and the refinements in ``steps/*/step.json``), or a JSON
-            Lines file of such cases, as ``dump_lines(case_record(trace, feedback) ...)`` of
-            :mod:`textgrad_rl_graphs.records` writes it. Fields: ``example_id``, ``output``, ``score``, and what else
-            there is of ``correct``, ``critique``, ``fault``, ``sees`` and ``components``.
+        path: a run directory (its ``steps/*/cases.jsonl``, and what ``steps/*/step.json`` holds of refinements and of
+            runs that were thrown away), or a JSON Lines file of such cases, as
+            ``dump_lines(case_record(trace, feedback) ...)`` of :mod:`textgrad_rl_graphs.records` writes it. Fields:
+            ``example_id``, ``output``, ``score``, and what else there is of ``correct``, ``critique``, ``fault``,
+            ``sees`` and ``components``.
         fallback: who judges what is not recorded; without one it is unscored.
         name: how records call it.
 
@@ -84,15 +85,16 @@ def _read(path: Path) -> dict[str, Feedback]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield where a judged run stands, and its record: the samples of a step, then its refinements."""
+    """Yield where a judged run stands, and its record: those of a step, then its refinements and what it refilled."""
     if path.is_file():
         yield from _lines(path)
         return
     for file in _case_files(path):
         yield from _lines(file)
-        step = file.with_name("step.json")
-        refined = read_json(step).get("refinements", [])
-        yield from ((f"{step}, a refinement", item["case"]) for item in refined if item.get("case") is not None)
+        step = read_json(place := file.with_name("step.json"))
+        refined = [item["case"] for item in step.get("refinements", []) if item.get("case") is not None]
+        yield from ((f"{place}, a refinement", case) for case in refined)
+        yield from ((f"{place}, a case thrown away", case) for case in step.get("thrown", []))
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Any]]:

@@ -42,8 +42,8 @@ class StepOutcome:
     refinements: Sequence[Refinement] = ()
     decisions: Sequence[Decision] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
-    thrown: Sequence[Trace] = ()
-    """Runs of groups that others took the place of."""
+    thrown: Sequence[tuple[Trace, Feedback]] = ()
+    """Judged runs of groups that others took the place of."""
     nodes: NodeFeedback = field(default_factory=dict)
 
 

@@ -14,6 +14,8 @@ from textgrad_rl_graphs.types import Example
 
 Judge = Callable[[Sequence[Example]], Awaitable[tuple[list[Trace], list[Feedback]]]]
 """Runs examples and judges the runs."""
+Thrown = tuple[Trace, Feedback]
+"""A judged run that was thrown away."""
 
 
 async def refilled(
@@ -24,8 +26,8 @@ async def refilled(
     times: int,
     seed_for: Callable[[int], int],
     judge: Judge,
-) -> tuple[list[Trace], list[Feedback], list[Trace]]:
-    """Replace groups without a difference in score; return runs, their feedback, and the runs thrown away.
+) -> tuple[list[Trace], list[Feedback], list[Thrown]]:
+    """Replace groups without a difference in score; return runs, their feedback, and what was thrown away.
 
     Args:
         traces: the samples of a step.
@@ -35,10 +37,11 @@ async def refilled(
         seed_for: turn -> seed of the drawing.
         judge: runs and judges the fresh ones.
     """
-    thrown: list[Trace] = []
+    thrown: list[Thrown] = []
     for turn in range(times):
         dead = dead_groups(traces, feedback)
-        fresh = fresh_examples(examples, [*traces, *thrown], len(dead), seed_for(turn))
+        used = [*traces, *(trace for trace, _ in thrown)]
+        fresh = fresh_examples(examples, used, len(dead), seed_for(turn))
         if not fresh:
             break
         traces, feedback, left = _exchanged(traces, feedback, *await judge(fresh))
@@ -63,13 +66,13 @@ def fresh_examples(examples: Sequence[Example], used: Sequence[Trace], count: in
 
 def _exchanged(
     traces: Sequence[Trace], feedback: Sequence[Feedback], fresh: Sequence[Trace], judged: Sequence[Feedback]
-) -> tuple[list[Trace], list[Feedback], list[Trace]]:
-    """Put live fresh groups in the place of dead ones; return runs, their feedback, and the runs that are left over."""
+) -> tuple[list[Trace], list[Feedback], list[Thrown]]:
+    """Put live fresh groups in the place of dead ones; return runs, their feedback, and what is left over."""
     place = dict(zip(sorted(dead_groups(traces, feedback)), _live_groups(fresh, judged), strict=False))
     taken = set(place.values())
     old, new = list(zip(traces, feedback, strict=True)), list(zip(fresh, judged, strict=True))
     kept = [pair for pair in old if pair[0].group not in place] + [pair for pair in new if pair[0].group in taken]
-    left = [trace for trace, _ in old if trace.group in place] + [t for t, _ in new if t.group not in taken]
+    left = [pair for pair in old if pair[0].group in place] + [pair for pair in new if pair[0].group not in taken]
     return [trace for trace, _ in kept], [item for _, item in kept], left
 
 

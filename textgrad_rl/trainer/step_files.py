@@ -20,7 +20,7 @@ def step_files(
 ) -> dict[str, str]:
     """Return the texts of ``calls.jsonl``, ``cases.jsonl`` and ``step.json`` by name."""
     rerun = [item.trace for item in outcome.refinements if item.trace is not None]
-    ran = (*outcome.traces, *outcome.thrown, *rerun)
+    ran = (*outcome.traces, *(trace for trace, _ in outcome.thrown), *rerun)
     solved = (call_record(trace, call) for trace in ran for call in trace.ordered())
     # Requests are asked concurrently: their order is the clock's, so they are sorted by what they are.
     others = sorted((item for item in asked), key=lambda item: (item[0].role, item[0].seed, item[1].text))
@@ -37,6 +37,7 @@ def step_files(
         ],
         "proposals": [decision.record() for decision in outcome.decisions],
         "refinements": [_refinement_record(item) for item in outcome.refinements],
+        "thrown": [case_record(*judged) for judged in outcome.thrown],
         "evaluation": None if report.evaluation is None else report.evaluation.record(),
     }
     return {

@@ -301,7 +301,7 @@ class Trainer:
         metrics = phases.step_metrics(traces, feedback, refinements) | {"trains_weights": float(bool(self.weights))}
         metrics |= phases.node_metrics(traces, nodes)
         if self.refill:
-            metrics["refilled"] = len({trace.group for trace in thrown})
+            metrics["refilled"] = len({trace.group for trace, _ in thrown})
         if self.weights and update_weights:
             metrics |= phases.update_weights(
                 {path: self.policies[path] for path in self.weights}, self.weights, traces, feedback, gradients,

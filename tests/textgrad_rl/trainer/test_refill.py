@@ -48,6 +48,16 @@ def test_dead_groups_are_replaced_and_what_was_thrown_away_is_recorded_and_count
     assert len(lines) == len(policy.log) == 12 + 3 * metrics["refilled"]
     assert len({json.loads(line)["example_id"] for line in lines}) == 4 + metrics["refilled"]
     assert report.history[-1].usage.calls == len(policy.log)
+    thrown = json.loads((tmp_path / "steps" / "000001" / "step.json").read_text("utf-8"))["thrown"]
+    assert len(thrown) == 3 * metrics["refilled"]
+    replayed = tgr.critics.Replay(tmp_path).critique([case_of(record) for record in thrown])
+    assert [item.score for item in replayed] == [record["score"] for record in thrown]
+
+
+def case_of(record):
+    """Return the case of a record again."""
+    example = next(item for item in task().train if item.key == record["example_id"])
+    return tgr.Case.of_text(example, record["output"])
 
 
 def test_refilling_ends_after_so_many_turns_or_without_fresh_examples():
