@@ -18,7 +18,8 @@ _PAIRS = (
     ('"', '"'), ("`", "`"), ("\u201C", "\u201D"), ("\u201E", "\u201C"), ("\u201E", "\u201D"), ("\u2018", "\u2019"),
     ("\u201A", "\u2018"), ("«", "»"), ("»", "«"), ("\u2039", "\u203A"), ("「", "」"), ("『", "』"),
 )  # fmt: skip
-_SINGLE = re.compile(r"(?<!\w)'(?:[^']|(?<=\w)'(?=\w))*+'")  # not the apostrophe in a word
+_APOSTROPHE = r"(?<=\w)'(?=\w)"  # in a word: no mark of a quotation
+_SINGLE = re.compile(rf"(?<!\w)'[^']*(?:{_APOSTROPHE}[^']*)*(?!{_APOSTROPHE})'")
 _SUM = re.compile(r"[^\w\n=]*=[^\w\n#]*(?:boxed[^\w\n#]*)?\d")
 _LETTER = re.compile(r"[^\W\d_]")
 
